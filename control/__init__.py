@@ -1,0 +1,1 @@
+"""The management API and dashboard: decides what is deployed."""

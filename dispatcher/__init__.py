@@ -1,0 +1,1 @@
+"""The front door for tenant traffic: decides which worker gets a request."""

@@ -1,0 +1,1 @@
+"""The Celery worker and its isolates: runs tenants' code."""

@@ -1,0 +1,1 @@
+"""What runs inside the cell. Imports nothing of Flask, Celery, SQLAlchemy or Redis."""

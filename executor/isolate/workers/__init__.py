@@ -1,0 +1,1 @@
+"""The tenant's API: the module that user code imports as ``workers``."""

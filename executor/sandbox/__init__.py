@@ -1,0 +1,1 @@
+"""Wall 2, the kernel: one file per facility, one ordered list of steps."""
