@@ -1,0 +1,219 @@
+"""The door protocol: what the executor and one isolate say to each other.
+
+The door is one ``socketpair`` (stream). Each frame is a 4-byte big-endian length and a msgpack body
+of at most :data:`MAX_FRAME_BYTES`; a longer or undecodable frame ends the isolate. An isolate
+serves one invocation at a time, so frames carry no invocation id.
+
+Order, seen from the executor::
+
+    -> Load                         once; the isolate belongs to that version from here on
+    <- Loaded | Failed
+    -> Invoke                       then, in any order until Done:
+    <- Call      -> Reply | Refusal     the isolate asks for something (fetch, env.*, stream.read)
+    <- Log
+    <- Head, Chunk*, End | Failed       exactly one response
+    <- Done                             waitUntil work is over; the isolate is free again
+
+    -> Compile                      instead of Load, in an isolate that is thrown away after
+    <- Compiled | Failed
+
+Bodies are pulled, never pushed: the isolate calls ``("stream", "read", [stream_id])`` and gets the
+next bytes, ``b""`` at the end. Stream 0 is the request's body; others come from replies that carry
+:class:`Incoming`. The other way round, a request body that the isolate streams to ``fetch`` is
+sent as ``Call("stream", "write", [stream_id, data])``, empty data ending it.
+"""
+
+from typing import Any
+
+import msgspec
+
+Headers = list[tuple[str, str]]
+
+MAX_FRAME_BYTES = 8 * 1024 * 1024
+"""Largest frame from an isolate; larger values (a 25 MiB KV value) travel as streams."""
+
+MAX_LOAD_BYTES = 128 * 1024 * 1024
+"""Largest frame to an isolate: a whole compiled worker."""
+
+INLINE_BODY_BYTES = 256 * 1024
+"""Bodies up to this size ride in their frame; larger ones are streams."""
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load", omit_defaults=True):
+    """Become this worker version.
+
+    ``modules`` maps dotted module names to marshalled code; ``data`` holds non-Python modules by
+    file name. ``env`` maps each binding to its plain value, or for a live binding to
+    ``{"binding": type}`` inside ``live``.
+    """
+
+    main: str
+    modules: dict[str, bytes]
+    data: dict[str, bytes] = {}
+    env: dict[str, Any] = {}
+    live: dict[str, str] = {}
+    compatibility_date: str = ""
+    compatibility_flags: list[str] = []
+    memory_bytes: int = 0
+
+
+class Compile(msgspec.Struct, frozen=True, kw_only=True, tag="compile", omit_defaults=True):
+    """Compile these sources (name to bytes), then run the main module's top level."""
+
+    main: str
+    sources: dict[str, bytes]
+    data: dict[str, bytes] = {}
+    only_compile: bool = False
+
+
+class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defaults=True):
+    """Run a handler.
+
+    ``handler`` is ``fetch`` or, for an RPC call through a service binding, the method's name with
+    ``arguments``. ``env`` adds to the worker's env for this invocation only (outbound parameters).
+    """
+
+    handler: str = "fetch"
+    entrypoint: str | None = None
+    method: str = "GET"
+    url: str = ""
+    headers: Headers = []
+    body: bytes = b""
+    body_is_streamed: bool = False
+    arguments: list[Any] = []
+    env: dict[str, Any] = {}
+    props: dict[str, Any] = {}
+    cf: dict[str, Any] | None = None
+    log_bytes: int = 128 * 1024
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, tag="reply"):
+    """The value that a call asked for."""
+
+    call: int
+    value: Any
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag="refusal"):
+    """A call failed. ``kind`` names the exception the tenant sees, from a fixed list."""
+
+    call: int
+    kind: str
+    message: str
+
+
+ToIsolate = Load | Compile | Invoke | Reply | Refusal
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The sandbox stands; the isolate may be given work. Sent first, with the sender's pid."""
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag="loaded", omit_defaults=True):
+    """Top-level code ran. ``handlers`` maps entrypoint class (``Default``) to its handlers."""
+
+    handlers: dict[str, list[str]] = {}
+
+
+class Issue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One complaint of the compiler."""
+
+    message: str
+    module: str = ""
+    line: int = 0
+    column: int = 0
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True, tag="compiled", omit_defaults=True):
+    """What came of Compile. With ``errors`` there is no code."""
+
+    modules: dict[str, bytes] = {}
+    errors: list[Issue] = []
+    warnings: list[Issue] = []
+    handlers: dict[str, list[str]] = {}
+    startup_ms: int = 0
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, tag="call", omit_defaults=True):
+    """Ask the executor for something. ``call`` numbers the answer.
+
+    ``target`` is ``fetch``, ``stream``, or the name of a live binding of this worker's env.
+    """
+
+    call: int
+    target: str
+    method: str
+    arguments: list[Any] = []
+    options: dict[str, Any] = {}
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True, tag="log"):
+    """One log line. ``level`` is debug, info, log, warn or error; ``timestamp`` epoch ms."""
+
+    level: str
+    message: list[Any]
+    timestamp: int
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, tag="head", omit_defaults=True):
+    """Status and headers of the response; ``end`` if ``body`` is all of it."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    end: bool = False
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True, tag="chunk"):
+    """The next bytes of the response."""
+
+    data: bytes
+
+
+class End(msgspec.Struct, frozen=True, tag="end"):
+    """The response is complete."""
+
+
+class Returned(msgspec.Struct, frozen=True, kw_only=True, tag="returned"):
+    """The value of an RPC method, instead of a response."""
+
+    value: Any
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", omit_defaults=True):
+    """The tenant's code raised. ``name`` is the exception's class, ``stack`` its traceback.
+
+    ``memory`` says that it was MemoryError; the executor then ends the isolate.
+    ``phase`` is ``load``, ``invoke`` or ``background`` (waitUntil; no response is at stake).
+    """
+
+    name: str
+    message: str
+    stack: str = ""
+    memory: bool = False
+    phase: str = "invoke"
+    pass_through: bool = False
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """The invocation, waitUntil work included, is over."""
+
+
+FromIsolate = Ready | Loaded | Compiled | Call | Log | Head | Chunk | End | Returned | Failed | Done
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The value of a reply to ``fetch``: a response whose body is inline or a stream to pull."""
+
+    status: int
+    headers: Headers
+    url: str = ""
+    redirected: bool = False
+    status_text: str = ""
+    body: bytes = b""
+    stream: int | None = None
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_to_isolate = msgspec.msgpack.Decoder(ToIsolate).decode
+decode_from_isolate = msgspec.msgpack.Decoder(FromIsolate).decode
