@@ -270,8 +270,10 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     truncated: bool = False
 
 
-_frame_decoder = msgspec.msgpack.Decoder(Frame | CompileAnswer)
-_note_decoder = msgspec.msgpack.Decoder(Note)
+_frame_decoder: msgspec.msgpack.Decoder[Frame | CompileAnswer] = msgspec.msgpack.Decoder(
+    Frame | CompileAnswer
+)
+_note_decoder: msgspec.msgpack.Decoder[Note] = msgspec.msgpack.Decoder(Note)
 _changed_decoder = msgspec.msgpack.Decoder(Changed)
 
 encode = msgspec.msgpack.Encoder().encode

@@ -158,7 +158,9 @@ class Settings:
         env = os.environ if environ is None else environ
         known = {variable(item): item for item in fields(cls)}
         values = {
-            item.name: _parse(name, item, env[name]) for name, item in known.items() if env.get(name)
+            item.name: _parse(name, item, env[name])
+            for name, item in known.items()
+            if env.get(name)
         }
         if not values.get("redis_url") and env.get("REDIS_URL"):
             values["redis_url"] = env["REDIS_URL"]

@@ -107,7 +107,7 @@ class Version(Base):
     """Encrypted msgpack map of secret name to text."""
     limits: Mapped[dict[str, Any]]
     settings: Mapped[dict[str, Any]]
-    """Everything else of the upload's metadata that is kept: observability, logpush, placement..."""
+    """Everything else of the metadata that is kept: observability, logpush, placement..."""
     compatibility_date: Mapped[str] = mapped_column(String(10))
     compatibility_flags: Mapped[list[Any]]
     handlers: Mapped[dict[str, Any]]
