@@ -20,7 +20,31 @@ Order, seen from the executor::
 Bodies are pulled, never pushed: the isolate calls ``("stream", "read", [stream_id])`` and gets the
 next bytes, ``b""`` at the end. Stream 0 is the request's body; others come from replies that carry
 :class:`Incoming`. The other way round, a request body that the isolate streams to ``fetch`` is
-sent as ``Call("stream", "write", [stream_id, data])``, empty data ending it.
+sent as ``Call("stream", "write", [stream_id, data])``, empty data ending it; the isolate chose the
+id, and named it as ``stream`` in the call that the body belongs to. Each write is answered (``None``)
+when it was taken.
+
+What calls carry, by target::
+
+    fetch       method "fetch"      [Outgoing]      -> Incoming
+    a service   method "fetch"      [Outgoing]      -> Incoming
+                any other method    arguments       -> the callee's Returned.value, untouched
+    a KV        get                 [key]           -> None | {"value": bytes} | {"stream": id},
+                                                       with "metadata" when there is some
+                get_many            [[key, ...]]    -> a list of such, in order (never streams)
+                put                 [key, value]    -> None. options: expiration (epoch s),
+                                                       expiration_ttl (s), metadata; with option
+                                                       "stream" (id) the value is b"" and follows
+                delete              [key]           -> None
+                list                []              -> {"keys": [{"name", "expiration"?,
+                                                       "metadata"?}], "list_complete", "cursor"?};
+                                                       options: prefix, limit, cursor
+    (get and get_many take the option cache_ttl, s)
+
+A service that fails is a Refusal whose kind is the callee's ``Failed.name``. Other kinds are the
+names of ``executor.isolate.calls.KINDS``; an unknown one is an ``Exception`` to the tenant. RPC
+values are plain msgpack; what has no such form (sets, errors, responses) rides in msgpack
+extensions, which the executor passes on unread.
 """
 
 from typing import Any
@@ -200,6 +224,18 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 FromIsolate = Ready | Loaded | Compiled | Call | Log | Head | Chunk | End | Returned | Failed | Done
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The argument of a call to ``fetch``. With ``stream`` the body follows as writes."""
+
+    method: str = "GET"
+    url: str
+    headers: Headers = []
+    body: bytes = b""
+    stream: int | None = None
+    redirect: str = "follow"
+    cf: dict[str, Any] | None = None
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
