@@ -1,0 +1,255 @@
+"""Framing of the door, for both sides: a 4-byte big-endian length, then a msgpack body.
+
+:class:`Door` is the isolate's side (blocking, no asyncio); :class:`HostDoor` the executor's
+(asyncio). Both bound what they take in; what is malformed or too long is the end of the isolate.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from executor.isolate.frames import (
+    MAX_FRAME_BYTES,
+    MAX_LOAD_BYTES,
+    FromIsolate,
+    ToIsolate,
+    decode_from_isolate,
+    decode_to_isolate,
+    encode,
+)
+
+T = TypeVar("T")
+
+HEADER_BYTES = 4
+READ_BYTES = 64 * 1024
+
+PENDING_FRAMES = 64
+PENDING_BYTES = 1024 * 1024
+"""With more than this received and not yet asked for, the executor stops reading."""
+
+
+class DoorBroken(Exception):
+    """The other side sent what is no frame, or too long a one."""
+
+
+class DoorClosed(Exception):
+    """The other side is gone."""
+
+
+def pack(frame: Any) -> bytes:
+    """The bytes of one frame."""
+    body = encode(frame)
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+class Unpacker(Generic[T]):
+    """Cuts a stream of bytes into frames. Holds at most one incomplete frame."""
+
+    def __init__(self, decode: Callable[[Any], T], max_bytes: int) -> None:
+        self._decode = decode
+        self._max_bytes = max_bytes
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[T, int]]:
+        """Take in bytes; return the frames now complete, each with its size in bytes.
+
+        Raises:
+            DoorBroken: a frame is too long or does not decode.
+        """
+        self._buffer += data
+        frames: list[tuple[T, int]] = []
+        start = 0
+        with memoryview(self._buffer) as view:
+            while (end := self._end(view, start)) is not None:
+                frames.append((self._body(view[start + HEADER_BYTES : end]), end - start))
+                start = end
+        del self._buffer[:start]
+        return frames
+
+    def _end(self, view: memoryview, start: int) -> int | None:
+        """Where the frame at ``start`` ends, if all of it is there."""
+        body_start = start + HEADER_BYTES
+        if len(view) < body_start:
+            return None
+        size = int.from_bytes(view[start:body_start], "big")
+        if size > self._max_bytes:
+            raise DoorBroken(f"a frame of {size} bytes")
+        end = body_start + size
+        return end if len(view) >= end else None
+
+    def _body(self, body: memoryview) -> T:
+        try:
+            with body:
+                return self._decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+            raise DoorBroken(f"no frame: {exc}") from exc
+
+
+class Door:
+    """The isolate's side, over a blocking socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._unpacker = Unpacker(decode_to_isolate, MAX_LOAD_BYTES)
+        self._pending: deque[ToIsolate] = deque()
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def send(self, frame: FromIsolate) -> None:
+        """Send one frame; waits while the executor is not reading.
+
+        Raises:
+            DoorBroken: the frame is longer than the executor would take; nothing was sent.
+            DoorClosed: the executor is gone.
+        """
+        data = pack(frame)
+        if len(data) > MAX_FRAME_BYTES + HEADER_BYTES:
+            raise DoorBroken(f"a frame of {len(data)} bytes")
+        try:
+            self._sock.sendall(data)
+        except ConnectionError as exc:
+            raise DoorClosed from exc
+
+    def receive(self) -> ToIsolate:
+        """The next frame; waits for it.
+
+        Raises:
+            DoorClosed: the executor is gone.
+        """
+        while not self._pending:
+            self._take(self._sock.recv(READ_BYTES))
+        return self._pending.popleft()
+
+    def receive_ready(self) -> list[ToIsolate]:
+        """The frames that are there already; never waits. For a loop that polls the door.
+
+        Raises:
+            DoorClosed: the executor is gone, and every frame of it was handed out.
+        """
+        try:
+            self._take(self._sock.recv(READ_BYTES, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            pass
+        except DoorClosed:
+            if not self._pending:
+                raise
+        ready = list(self._pending)
+        self._pending.clear()
+        return ready
+
+    def _take(self, data: bytes) -> None:
+        if not data:
+            raise DoorClosed
+        self._pending.extend(frame for frame, _ in self._unpacker.feed(data))
+
+
+class HostDoor(asyncio.Protocol):
+    """The executor's side. One task receives; any task sends.
+
+    ``on_end`` is called once, with what was wrong (None: the other side closed).
+    """
+
+    def __init__(self, on_end: Callable[[str | None], None]) -> None:
+        self._on_end = on_end
+        self._unpacker = Unpacker(decode_from_isolate, MAX_FRAME_BYTES)
+        self._pending: deque[tuple[FromIsolate, int]] = deque()
+        self._pending_bytes = 0
+        self._reading = True
+        self._ended = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._transport: asyncio.Transport
+
+    @classmethod
+    async def open(cls, sock: socket.socket, on_end: Callable[[str | None], None]) -> "HostDoor":
+        """Take over a connected socket."""
+        loop = asyncio.get_running_loop()
+        _, door = await loop.create_unix_connection(lambda: cls(on_end), sock=sock)
+        return door
+
+    async def send(self, frame: ToIsolate) -> None:
+        """Send one frame; waits while the isolate is not reading.
+
+        Raises:
+            DoorClosed: the isolate is gone.
+        """
+        if self._ended:
+            raise DoorClosed
+        self._transport.write(pack(frame))
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+            if self._ended:
+                raise DoorClosed
+
+    async def receive(self) -> FromIsolate:
+        """The next frame. What came before the end is handed out first.
+
+        Raises:
+            DoorClosed: the isolate is gone.
+        """
+        while not self._pending:
+            if self._ended:
+                raise DoorClosed
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        frame, size = self._pending.popleft()
+        self._pending_bytes -= size
+        if not self._reading and not self._is_full():
+            self._reading = True
+            self._transport.resume_reading()
+        return frame
+
+    def close(self) -> None:
+        """Close at once; what is not sent yet is dropped."""
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the loop's type
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        try:
+            frames = self._unpacker.feed(data)
+        except DoorBroken as exc:
+            self._end(str(exc))
+            self._transport.abort()
+            return
+        self._pending.extend(frames)
+        self._pending_bytes += sum(size for _, size in frames)
+        if self._is_full():
+            self._reading = False
+            self._transport.pause_reading()
+        if frames and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        if not self._ended:
+            self._end(None)
+
+    def pause_writing(self) -> None:
+        self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None:
+            self._writable.set_result(None)
+            self._writable = None
+
+    def _is_full(self) -> bool:
+        return len(self._pending) > PENDING_FRAMES or self._pending_bytes > PENDING_BYTES
+
+    def _end(self, broken: str | None) -> None:
+        self._ended = True
+        self.resume_writing()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        self._on_end(broken)
