@@ -1,0 +1,99 @@
+"""Connections that the guard has seen: names are looked up here, every address is checked, and the
+checked address is the one connected to, so that a name cannot change its mind in between."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpcore
+
+from executor.egress.guard import FetchRefused, Network, check_addresses
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""Host and port to addresses, in the order to try. Raises OSError."""
+
+LOOKUP_THREADS = 16
+MAX_ADDRESSES = 4
+"""Addresses of one host that are tried."""
+
+
+class Resolver:
+    """The system's resolver, in threads of its own: a slow name server holds up nobody else."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="resolve")
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """Every address of ``host``."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(
+            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
+        return list(dict.fromkeys(str(item[4][0]) for item in found))
+
+    def close(self) -> None:
+        """Let go of the threads; lookups under way are not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class GuardedNetwork(httpcore.AsyncNetworkBackend):
+    """The network that the HTTP client sees. There is no way past it: no unix sockets either."""
+
+    def __init__(self, resolve: Resolve, allowed: Iterable[Network]) -> None:
+        self._resolve = resolve
+        self._allowed = tuple(allowed)
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to a checked address of ``host``.
+
+        Raises:
+            FetchRefused: an address of the host is not allowed.
+        """
+        until = time.monotonic() + (timeout or 30)
+        addresses = await self._lookup(host, port, until)
+        check_addresses(addresses, self._allowed)
+        failure: Exception = httpcore.ConnectTimeout()
+        for address in addresses[:MAX_ADDRESSES]:
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                return await self._backend.connect_tcp(
+                    address, port, left, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
+                failure = exc
+        raise failure
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Refused: sockets of this machine are not reachable by fetch()."""
+        raise FetchRefused("fetch() connects to no unix socket.")
+
+    async def sleep(self, seconds: float) -> None:
+        """Part of the interface."""
+        await asyncio.sleep(seconds)
+
+    async def _lookup(self, host: str, port: int, until: float) -> list[str]:
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                return await self._resolve(host, port)
+        except TimeoutError:
+            raise httpcore.ConnectTimeout("The name was not resolved in time.") from None
+        except (OSError, UnicodeError):
+            raise httpcore.ConnectError("The name does not resolve.") from None

@@ -1,0 +1,108 @@
+"""A response that fetch() got: its body is pulled, decoded and bounded while it arrives."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpcore
+
+from executor.egress.decoding import Decoder, Identity
+from executor.egress.headers import Headers
+
+
+class FetchFailed(Exception):
+    """The other side did not answer, or broke off. The message is shown to the tenant."""
+
+
+class Body:
+    """Pull with :meth:`read`; one reader at a time. Closing early is fine and must be done."""
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        close: Callable[[], Awaitable[None]],
+        *,
+        decoder: Decoder | None = None,
+        limit_bytes: int,
+        on_read: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._chunks = chunks
+        self._close = close
+        self._decoder = decoder or Identity()
+        self._left_bytes = limit_bytes
+        self._on_read = on_read
+        self._reading = asyncio.Lock()
+        self._ended = False
+        self._failure: FetchFailed | None = None
+
+    async def read(self) -> bytes:
+        """The next bytes, at most 256 KiB; empty at the end.
+
+        Raises:
+            FetchFailed: the body broke off, does not decode, or is larger than allowed.
+        """
+        async with self._reading:
+            self._on_read()
+            if self._failure is not None:
+                raise self._failure
+            if self._ended:
+                return b""
+            try:
+                return await self._next()
+            except (httpcore.NetworkError, httpcore.ProtocolError) as exc:
+                raise await self._fail("Network connection lost.") from exc
+            except httpcore.TimeoutException as exc:
+                raise await self._fail("The response stopped arriving.") from exc
+            except zlib.error as exc:
+                raise await self._fail("The response's body does not decode.") from exc
+
+    async def _next(self) -> bytes:
+        while not (piece := self._decoder.take()):
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                await self.close()
+                return b""
+            self._decoder.feed(chunk)
+        self._left_bytes -= len(piece)
+        if self._left_bytes < 0:
+            raise await self._fail("The response's body is too large.")
+        return piece
+
+    async def _fail(self, message: str) -> FetchFailed:
+        self._failure = FetchFailed(message)
+        await self.close()
+        return self._failure
+
+    def abort(self, message: str) -> None:
+        """Make the next read raise; whoever calls this still has to close."""
+        self._failure = FetchFailed(message)
+
+    async def close(self) -> None:
+        """Free the connection."""
+        if not self._ended:
+            self._ended = True
+            await self._close()
+
+
+class FetchedResponse:
+    """What fetch() gives the tenant."""
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        status_text: str,
+        headers: Headers,
+        url: str,
+        redirected: bool,
+        body: Body,
+        length: int | None,
+    ) -> None:
+        self.status = status
+        self.status_text = status_text
+        self.headers = headers
+        self.url = url
+        self.redirected = redirected
+        self.body = body
+        self.length = length
+        """Bytes of the body on the wire, where the server said so."""
