@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 import httpcore
 import httpx
@@ -83,7 +83,7 @@ class Client:
         self._network = GuardedNetwork(resolve, settings.egress_private)
         self._pool: httpcore.AsyncConnectionPool | None = None
 
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -145,7 +145,6 @@ class Client:
         try:
             response = await self._send(request, target)
             status = response.status
-            return response
         except httpcore.TimeoutException as exc:
             raise FetchFailed("The server did not answer in time.") from exc
         except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError) as exc:
@@ -153,6 +152,7 @@ class Client:
         finally:
             wall_ms = (time.monotonic() - started) * 1000
             self._meter.end(request.method, target.url, status, wall_ms)
+        return response
 
     async def _send(self, request: OutgoingRequest, target: Target) -> httpcore.Response:
         wait_s = self._settings.egress_wait_s

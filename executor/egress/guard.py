@@ -152,11 +152,12 @@ def canonical_host(host: str) -> str:
 
 def _address(text: str) -> Address:
     try:
-        if "%" in text:
-            raise ValueError("scope ids name an interface of this machine")
-        return ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
         raise FetchRefused("The URL's host is not a valid address.") from None
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        raise FetchRefused("The URL's host names an interface of this machine.")
+    return address
 
 
 def is_allowed(address: Address, extra: Iterable[Network]) -> bool:
