@@ -1,5 +1,7 @@
 """Limits of one invocation, and how those of namespace, script and dispatch call combine."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from cloister.settings import Settings
@@ -9,7 +11,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Bounds of one invocation. None is "not said here".
 
     ``cpu_ms`` and ``wall_ms`` are milliseconds, ``memory_mb`` is MiB of the whole isolate,
-    ``subrequests`` counts fetch() calls, redirect hops and binding operations that leave the isolate.
+    ``subrequests`` counts fetch() calls, redirect hops and binding operations that leave the
+    isolate.
     """
 
     cpu_ms: int | None = None
@@ -64,7 +67,7 @@ def effective(
     return said.tightest(ceiling(settings))
 
 
-def _combine(mine: Limits, other: Limits, choose) -> Limits:  # type: ignore[no-untyped-def]
+def _combine(mine: Limits, other: Limits, choose: Callable[[int, int], int]) -> Limits:
     values: dict[str, int | None] = {}
     for name in Limits.__struct_fields__:
         a, b = getattr(mine, name), getattr(other, name)

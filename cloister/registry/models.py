@@ -1,19 +1,76 @@
 """The registry's tables.
 
-Times are epoch milliseconds (UTC). Ids are 32 hex digits, as the product's are, except namespace
-ids, which are UUIDs with dashes. JSON columns hold what msgspec encodes.
+Times are epoch milliseconds (UTC), except the expiration of a KV pair: seconds, as in the product.
+Ids are 32 hex digits, as the product's are; those of namespaces and versions are UUIDs with dashes.
+JSON columns hold what msgspec encodes.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+import msgspec
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from cloister.limits import Limits
+from cloister.registry.views import OutboundRule
+
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+
+
+class Record(TypeDecorator[Struct]):
+    """A msgspec struct kept as JSON; None is SQL's NULL."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def __init__(self, struct: type[Struct]) -> None:
+        super().__init__()
+        self.struct = struct
+
+    def process_bind_param(self, value: Struct | None, _dialect: Dialect) -> Any:
+        """To what JSON knows."""
+        return msgspec.to_builtins(value)
+
+    def process_result_value(self, value: Any | None, _dialect: Dialect) -> Struct | None:
+        """Back to the struct."""
+        return None if value is None else msgspec.convert(value, self.struct)
+
+
+def _name(length: int) -> String:
+    """Text ordered by its bytes on every database, as cursors need it."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 class Base(DeclarativeBase):
     """Root of the mapped classes; its metadata is what the migrations describe."""
 
-    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON, int: BigInteger}
+    # Every constraint has a name, for a later migration to find it by.
+    metadata = MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "fk": "%(table_name)s_%(column_0_name)s_fkey",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        }
+    )
+    type_annotation_map = {
+        dict[str, Any]: JSON,
+        dict[str, list[str]]: JSON,
+        list[dict[str, Any]]: JSON,
+        list[str]: JSON,
+        int: BigInteger,
+    }
 
 
 class Account(Base):
@@ -30,14 +87,18 @@ class ApiToken(Base):
     """An API token, stored as the SHA-256 of its text (which has 256 bits of entropy)."""
 
     __tablename__ = "api_tokens"
+    __table_args__ = (Index("api_tokens_by_account", "account_id"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(100))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     read_only: Mapped[bool]
-    namespace: Mapped[str | None] = mapped_column(String(64))
-    """Restricts the token to one dispatch namespace, by name."""
+    namespace_id: Mapped[str | None] = mapped_column(
+        ForeignKey("namespaces.id", ondelete="CASCADE")
+    )
+    """Restricts the token to one dispatch namespace. By id, so that a restriction follows a rename
+    and never passes to a later namespace of the same name."""
     created_at: Mapped[int]
     expires_at: Mapped[int | None]
 
@@ -46,17 +107,17 @@ class Namespace(Base):
     """A dispatch namespace. ``name`` is its identity in paths, queues and hostnames."""
 
     __tablename__ = "namespaces"
-    __table_args__ = (UniqueConstraint("name"),)
+    __table_args__ = (UniqueConstraint("name"), Index("namespaces_by_account", "account_id"))
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(_name(63))
     trusted: Mapped[bool]
-    limits: Mapped[dict[str, Any]]
-    outbound: Mapped[dict[str, Any]]
-    """``{}`` or ``{"service", "namespace", "parameters"}``."""
-    egress: Mapped[dict[str, Any]]
-    """``{}`` or ``{"allow": [patterns], "deny": [patterns]}``."""
+    limits: Mapped[Limits] = mapped_column(Record(Limits))
+    outbound: Mapped[OutboundRule | None] = mapped_column(Record(OutboundRule))
+    """Its ``namespace`` is empty where the rule names a script of this very namespace."""
+    egress_allow: Mapped[list[str]]
+    egress_deny: Mapped[list[str]]
     created_at: Mapped[int]
     modified_at: Mapped[int]
 
@@ -70,8 +131,9 @@ class Script(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     """The immutable ``tag`` of the product."""
     namespace_id: Mapped[str] = mapped_column(ForeignKey("namespaces.id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(String(63))
+    name: Mapped[str] = mapped_column(_name(63))
     version_id: Mapped[str] = mapped_column(String(36))
+    """No foreign key: script and first version point at each other, written together."""
     created_at: Mapped[int]
     modified_at: Mapped[int]
 
@@ -85,7 +147,7 @@ class ScriptTag(Base):
     script_id: Mapped[str] = mapped_column(
         ForeignKey("scripts.id", ondelete="CASCADE"), primary_key=True
     )
-    tag: Mapped[str] = mapped_column(String(255), primary_key=True)
+    tag: Mapped[str] = mapped_column(_name(255), primary_key=True)
     namespace_id: Mapped[str] = mapped_column(ForeignKey("namespaces.id", ondelete="CASCADE"))
 
 
@@ -101,16 +163,16 @@ class Version(Base):
     digest: Mapped[str] = mapped_column(String(64))
     """Content digest of the source bundle, the blob ``source/{digest}``; also the etag."""
     main_module: Mapped[str] = mapped_column(String(255))
-    bindings: Mapped[list[Any]]
-    """As uploaded, without the text of secrets."""
+    bindings: Mapped[list[dict[str, Any]]]
+    """As uploaded, without what is secret in them."""
     secrets: Mapped[bytes] = mapped_column(LargeBinary)
-    """Encrypted msgpack map of secret name to text."""
-    limits: Mapped[dict[str, Any]]
+    """Encrypted msgpack map of binding name to its secret fields."""
+    limits: Mapped[Limits] = mapped_column(Record(Limits))
     settings: Mapped[dict[str, Any]]
     """Everything else of the metadata that is kept: observability, logpush, placement..."""
     compatibility_date: Mapped[str] = mapped_column(String(10))
-    compatibility_flags: Mapped[list[Any]]
-    handlers: Mapped[dict[str, Any]]
+    compatibility_flags: Mapped[list[str]]
+    handlers: Mapped[dict[str, list[str]]]
     """Entrypoint class name to the list of its handlers."""
     startup_ms: Mapped[int]
     created_at: Mapped[int]
@@ -124,21 +186,32 @@ class KvNamespace(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
-    title: Mapped[str] = mapped_column(String(512))
+    title: Mapped[str] = mapped_column(_name(512))
     created_at: Mapped[int]
 
 
 class KvPair(Base):
-    """A key of a KV namespace. Keys are kept as UTF-8 bytes, so that order is the product's."""
+    """A key of a KV namespace. Keys are kept as UTF-8 bytes, so that order is the product's.
+
+    ``value`` is the last column: SQLite reads through a large value to reach what is behind it,
+    and listings want only what is before.
+    """
 
     __tablename__ = "kv_pairs"
-    __table_args__ = (Index("kv_pairs_by_expiration", "expires_at"),)
+    __table_args__ = (
+        Index(
+            "kv_pairs_by_expiration",
+            "expires_at",
+            sqlite_where=text("expires_at IS NOT NULL"),
+            postgresql_where=text("expires_at IS NOT NULL"),
+        ),
+    )
 
     namespace_id: Mapped[str] = mapped_column(
         ForeignKey("kv_namespaces.id", ondelete="CASCADE"), primary_key=True
     )
     key: Mapped[bytes] = mapped_column(LargeBinary(512), primary_key=True)
-    value: Mapped[bytes] = mapped_column(LargeBinary)
-    metadata_json: Mapped[str | None]
     expires_at: Mapped[int | None]
     """Epoch seconds; the pair reads as missing from then on."""
+    metadata_json: Mapped[str | None]
+    value: Mapped[bytes] = mapped_column(LargeBinary)

@@ -1,0 +1,93 @@
+"""Bytes by key: source and compiled code, over files, S3, GCS or Azure (obstore).
+
+A blob is whole or missing: files are written beside their name and renamed, object stores do as
+much on their own. Keys are ``kind/name``: ``source/{digest}``, ``compiled/{digest}-{tag}``.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from cloister.errors import Invalid, NotReady, SettingInvalid
+from cloister.settings import Settings
+
+KEY = re.compile(r"[a-z]+/[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+
+
+class Blobs:
+    """An object store. Thread-safe.
+
+    Every method raises:
+        Invalid: the key is not of the shape above.
+        NotReady: the store does not answer.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Blobs":
+        """The store of the operator's URL, or files under the data directory.
+
+        Raises:
+            SettingInvalid: the URL is not one of a store that we know.
+        """
+        if not settings.object_store_url:
+            return cls(LocalStore(settings.data_dir / "blobs", mkdir=True))
+        try:
+            return cls(from_url(settings.object_store_url))
+        except (BaseError, ValueError) as exc:
+            raise SettingInvalid(f"CLOISTER_OBJECT_STORE_URL cannot be used: {exc}") from exc
+
+    def get(self, key: str) -> bytes | None:
+        """The blob, or None if there is none."""
+        with _translated():
+            return bytes(self._store.get(_checked(key)).bytes())
+        return None
+
+    async def aget(self, key: str) -> bytes | None:
+        """:meth:`get` for an event loop."""
+        with _translated():
+            result = await self._store.get_async(_checked(key))
+            return bytes(await result.bytes_async())
+        return None
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write a blob, whole, over what was there."""
+        with _translated():
+            self._store.put(_checked(key), data)
+
+    async def aput(self, key: str, data: bytes) -> None:
+        """:meth:`put` for an event loop."""
+        with _translated():
+            await self._store.put_async(_checked(key), data)
+
+    def delete(self, key: str) -> None:
+        """Delete a blob, which need not be there."""
+        with _translated():
+            self._store.delete(_checked(key))
+
+    async def adelete(self, key: str) -> None:
+        """:meth:`delete` for an event loop."""
+        with _translated():
+            await self._store.delete_async(_checked(key))
+
+
+def _checked(key: str) -> str:
+    if not KEY.fullmatch(key):
+        raise Invalid(f"{key[:64]!r} is not the key of a blob.")
+    return key
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """A missing blob ends the block quietly; other errors of the store become ours."""
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError):
+        pass
+    except (BaseError, OSError) as exc:
+        raise NotReady("The object store does not answer; see the log.") from exc

@@ -1,0 +1,184 @@
+"""The way to the database: one engine, short transactions, errors translated at this seam.
+
+An answered write survives a ``kill -9`` of this process and a loss of power: SQLite syncs its
+write-ahead log at each commit (``synchronous=FULL``), PostgreSQL does so by default.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import Connection, CursorResult, Engine, UpdateBase, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    InterfaceError,
+    OperationalError,
+    TimeoutError,  # noqa: A004 -- SQLAlchemy's name: the pool had no connection left
+)
+from sqlalchemy.orm import Session
+
+from cloister.errors import Invalid, NotReady, SettingInvalid
+from cloister.messages import Changed
+from cloister.registry.models import Base
+from cloister.settings import Settings
+
+BUSY_S = 15
+"""How long a SQLite writer waits for another one, of any process."""
+
+PRAGMAS = (
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA synchronous=FULL",
+    f"PRAGMA busy_timeout={BUSY_S * 1000}",
+    "PRAGMA journal_size_limit=67108864",
+)
+
+MANY_CHANGES = 100
+"""Above so many scripts changed at once, the note names only their namespace."""
+
+
+class Work(Session):
+    """One write transaction, and the notes to send once it is committed."""
+
+    def __init__(self, bind: Engine) -> None:
+        super().__init__(bind, expire_on_commit=False)
+        self.changes: list[Changed] = []
+
+    def changed(self, namespace: str, *scripts: str) -> None:
+        """Note that scripts, or without any the namespace itself, are no longer as cached."""
+        if not scripts or len(scripts) > MANY_CHANGES:
+            self.changes.append(Changed(namespace=namespace))
+        else:
+            self.changes += [Changed(namespace=namespace, script=name) for name in scripts]
+
+    def insert(self, model: type[Base]) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that knows ON CONFLICT, in this database's dialect."""
+        if self.get_bind().dialect.name == "sqlite":
+            return sqlite.insert(model)
+        return postgresql.insert(model)
+
+    def rows_changed(self, statement: UpdateBase) -> int:
+        """Execute an INSERT, UPDATE or DELETE; how many rows it changed."""
+        return cast("CursorResult[Any]", self.execute(statement)).rowcount
+
+
+class Database:
+    """An engine and what to call after each commit. Thread-safe; not to be carried over a fork."""
+
+    def __init__(self, engine: Engine, on_change: Callable[[Changed], None] | None) -> None:
+        self.engine = engine
+        self._writer = engine.execution_options(immediate=True)
+        self._on_change = on_change
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading: one snapshot on SQLite, READ COMMITTED on PostgreSQL.
+
+        Raises:
+            NotReady: the database cannot be reached.
+            Invalid: a value cannot be asked for (such as NUL in a name, on PostgreSQL).
+        """
+        with _translated(), Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Work]:
+        """A transaction, committed at the end of the block; then its notes are sent.
+
+        Raises:
+            NotReady: the database cannot be reached, or was busy for too long.
+            Invalid: a value cannot be stored.
+            IntegrityError: for the caller, who knows what it means.
+        """
+        with _translated(), Work(self._writer) as work, work.begin():
+            yield work
+        if self._on_change is not None:
+            for change in work.changes:
+                self._on_change(change)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def open_database(settings: Settings, on_change: Callable[[Changed], None] | None) -> Database:
+    """Connect, lazily; nothing is created but the data directory.
+
+    Raises:
+        SettingInvalid: the database URL is neither SQLite's nor PostgreSQL's.
+    """
+    url = database_url(settings)
+    if url.get_backend_name() == "sqlite":
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Database(_sqlite(url), on_change)
+    return Database(_postgresql(url), on_change)
+
+
+def database_url(settings: Settings) -> URL:
+    """The URL that SQLAlchemy wants, from the one that operators write."""
+    if not settings.database_url:
+        return URL.create("sqlite", database=str(settings.data_dir / "registry.db"))
+    try:
+        url = make_url(settings.database_url)
+    except ArgumentError as exc:
+        raise SettingInvalid("CLOISTER_DATABASE_URL is not a URL.") from exc
+    if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername == "sqlite" and url.database:
+        return url
+    raise SettingInvalid("CLOISTER_DATABASE_URL must start with postgresql:// or sqlite:///.")
+
+
+def now_ms() -> int:
+    """The wall clock in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, json_serializer=_json, json_deserializer=msgspec.json.decode)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={"application_name": "cloister", "connect_timeout": 10},
+        json_serializer=_json,
+        json_deserializer=msgspec.json.decode,
+    )
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver's own BEGIN comes too late (before the first write); ours is in _begin_sqlite.
+    connection.isolation_level = None
+    for pragma in PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A write transaction takes the write lock at once: one that had read first could be refused
+    # (SQLITE_BUSY) when it comes to write, and no waiting helps then.
+    immediate = connection.get_execution_options().get("immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (DataError, UnicodeEncodeError) as exc:
+        raise Invalid("A value cannot be stored as it is.") from exc
+    except (OperationalError, InterfaceError, TimeoutError) as exc:
+        raise NotReady("The registry's database does not answer; see the log.") from exc

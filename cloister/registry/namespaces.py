@@ -1,0 +1,241 @@
+"""Dispatch namespaces. A name is unique over all accounts: queues and hostnames are made of it."""
+
+import builtins
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, delete, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from cloister.errors import Conflict, Invalid, NotFound
+from cloister.limits import NO_LIMITS, Limits
+from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.models import Account, Namespace, Script
+from cloister.registry.names import check_name, new_uuid
+from cloister.registry.views import NamespaceDetail, NamespaceView, OutboundRule
+
+OUTBOUND_PARAMETERS = 64
+EGRESS_PATTERNS = 1_000
+
+Unset = msgspec.UnsetType
+UNSET = msgspec.UNSET
+
+
+class Namespaces:
+    """Makes, changes and deletes dispatch namespaces."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self, account_id: str, name: str, *, trusted: bool = False, limits: Limits = NO_LIMITS
+    ) -> NamespaceDetail:
+        """Make a namespace.
+
+        Raises:
+            Invalid: the name may not be one.
+            Conflict: the name is taken, in this account or another.
+            NotFound: there is no such account.
+        """
+        row = Namespace(
+            id=new_uuid(),
+            account_id=account_id,
+            name=check_name(name, "Namespace name"),
+            trusted=trusted,
+            limits=limits,
+            outbound=None,
+            egress_allow=[],
+            egress_deny=[],
+            created_at=(now := now_ms()),
+            modified_at=now,
+        )
+        try:
+            with self._database.write() as work:
+                if work.get(Account, account_id) is None:
+                    raise NotFound("No account has this id.")
+                work.add(row)
+                work.changed(name)
+        except IntegrityError as exc:
+            raise _taken(name) from exc
+        return _detail(row, 0)
+
+    def list(self, account_id: str) -> builtins.list[NamespaceDetail]:
+        """The account's namespaces, by name."""
+        query = _counted().where(Namespace.account_id == account_id).order_by(Namespace.name)
+        with self._database.read() as session:
+            return [_detail(row, count) for row, count in session.execute(query)]
+
+    def names(self) -> builtins.list[str]:
+        """The names of all namespaces of all accounts: what there is to consume."""
+        with self._database.read() as session:
+            return builtins.list(session.scalars(select(Namespace.name).order_by(Namespace.name)))
+
+    def get(self, account_id: str, name: str) -> NamespaceDetail:
+        """Find one.
+
+        Raises:
+            NotFound: the account has none of this name.
+        """
+        query = _counted().where(Namespace.account_id == account_id, Namespace.name == name)
+        with self._database.read() as session:
+            found = session.execute(query).one_or_none()
+        if found is None:
+            raise _unknown(name)
+        return _detail(*found)
+
+    def update(
+        self,
+        account_id: str,
+        name: str,
+        *,
+        new_name: str | Unset = UNSET,
+        trusted: bool | Unset = UNSET,
+        limits: Limits | Unset = UNSET,
+        outbound: OutboundRule | Unset | None = UNSET,
+        egress_allow: builtins.list[str] | Unset = UNSET,
+        egress_deny: builtins.list[str] | Unset = UNSET,
+    ) -> NamespaceDetail:
+        """Change what is said, in one transaction.
+
+        A new name moves the queue and the hostnames; invocations already queued under the old name
+        end as "not found". Rules of other namespaces that name this one follow.
+
+        Raises:
+            NotFound: the account has no such namespace, or none that ``outbound`` names.
+            Invalid: the new name may not be one, or a list is too long.
+            Conflict: the new name is taken.
+        """
+        try:
+            with self._database.write() as work:
+                row = namespace_row(work, account_id, name, for_change=True)
+                if outbound is not UNSET:
+                    row.outbound = _stored_rule(work, row, outbound)
+                _assign(row, trusted=trusted, limits=limits)
+                _assign(row, egress_allow=_few(egress_allow), egress_deny=_few(egress_deny))
+                if new_name is not UNSET and new_name != name:
+                    _rename(work, row, check_name(new_name, "Namespace name"))
+                row.modified_at = now_ms()
+                work.changed(name)
+        except IntegrityError as exc:
+            raise _taken(str(new_name)) from exc
+        return self.get(account_id, row.name)
+
+    def delete(self, account_id: str, name: str) -> None:
+        """Delete a namespace with all its scripts, their versions and the tokens restricted to it.
+
+        Raises:
+            NotFound: the account has no such namespace.
+            Conflict: another namespace sends its fetch() calls to a script in here.
+        """
+        with self._database.write() as work:
+            row = namespace_row(work, account_id, name, for_change=True)
+            users = [user.name for user in _users(work, row)]
+            if users:
+                raise Conflict(f"The outbound rule of {', '.join(users)} names this namespace.")
+            work.execute(delete(Namespace).where(Namespace.id == row.id))
+            work.changed(name)
+
+
+def namespace_row(
+    session: Session, account_id: str, name: str, *, for_change: bool = False
+) -> Namespace:
+    """The row of an account's namespace; ``for_change`` locks it.
+
+    Raises:
+        NotFound: the account has none of this name.
+    """
+    query = select(Namespace).where(Namespace.account_id == account_id, Namespace.name == name)
+    row = session.scalar(query.with_for_update() if for_change else query)
+    if row is None:
+        raise _unknown(name)
+    return row
+
+
+def namespace_view(row: Namespace) -> NamespaceView:
+    """The row as a value."""
+    return NamespaceView(**_fields(row))
+
+
+def outbound_rule(row: Namespace) -> OutboundRule | None:
+    """The rule with its namespace filled in."""
+    if row.outbound is None or row.outbound.namespace:
+        return row.outbound
+    return msgspec.structs.replace(row.outbound, namespace=row.name)
+
+
+def _detail(row: Namespace, script_count: int) -> NamespaceDetail:
+    return NamespaceDetail(
+        **_fields(row),
+        created_at=row.created_at,
+        modified_at=row.modified_at,
+        script_count=script_count,
+    )
+
+
+def _fields(row: Namespace) -> dict[str, Any]:
+    plain = ("id", "account_id", "name", "trusted", "limits", "egress_allow", "egress_deny")
+    return {name: getattr(row, name) for name in plain} | {"outbound": outbound_rule(row)}
+
+
+def _counted() -> Select[Namespace, int]:
+    count = (
+        select(func.count())
+        .select_from(Script)
+        .where(Script.namespace_id == Namespace.id)
+        .scalar_subquery()
+    )
+    return select(Namespace, count)
+
+
+def _assign(row: Namespace, **values: object) -> None:
+    for name, value in values.items():
+        if value is not UNSET:
+            setattr(row, name, value)
+
+
+def _few(patterns: list[str] | Unset) -> list[str] | Unset:
+    if patterns is not UNSET and len(patterns) > EGRESS_PATTERNS:
+        raise Invalid(f"A namespace has at most {EGRESS_PATTERNS} egress patterns of a kind.")
+    return patterns
+
+
+def _stored_rule(work: Work, row: Namespace, rule: OutboundRule | None) -> OutboundRule | None:
+    """The rule as it is kept. A rule may only name a namespace of the same account."""
+    if rule is None:
+        return None
+    if len(rule.parameters) > OUTBOUND_PARAMETERS:
+        raise Invalid(f"An outbound rule has at most {OUTBOUND_PARAMETERS} parameters.")
+    check_name(rule.script, "Script name")
+    if rule.namespace in {"", row.name}:
+        return msgspec.structs.replace(rule, namespace="")
+    # Locked, lest it be deleted or renamed before this rule can be seen.
+    namespace_row(work, row.account_id, rule.namespace, for_change=True)
+    return rule
+
+
+def _users(work: Work, row: Namespace) -> list[Namespace]:
+    """The other namespaces whose outbound rule names this one."""
+    query = select(Namespace).where(
+        Namespace.account_id == row.account_id, Namespace.outbound.is_not(None)
+    )
+    rows = work.scalars(query.order_by(Namespace.id).with_for_update())
+    return [user for user in rows if user.outbound and user.outbound.namespace == row.name]
+
+
+def _rename(work: Work, row: Namespace, new_name: str) -> None:
+    for user in _users(work, row):
+        assert user.outbound is not None  # noqa: S101 -- for the type checker: _users saw to it
+        user.outbound = msgspec.structs.replace(user.outbound, namespace=new_name)
+        work.changed(user.name)
+    row.name = new_name
+    work.flush()
+    work.changed(new_name)
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"The account has no namespace {name!r}.")
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"The namespace name {name!r} is taken.")

@@ -1,0 +1,288 @@
+"""Scripts: a name in a namespace, its tags, and the version that is live under it."""
+
+import builtins
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from cloister.errors import Invalid, NotFound
+from cloister.registry.cursors import decode_cursor, encode_cursor
+from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.models import Namespace, Script, ScriptTag, Version
+from cloister.registry.names import check_name, check_tags, new_id, new_uuid
+from cloister.registry.tags import EVERY_SCRIPT, TagFilter
+from cloister.registry.versions import Versions, view
+from cloister.registry.views import NewVersion, Page, ScriptSummary, ScriptView
+
+LIST_LIMIT = 1_000
+CHUNK = 500
+"""Rows named in one statement."""
+
+Change = Callable[[NewVersion | None], NewVersion]
+"""From the live version (None for a new script) to the next one. Runs inside the transaction, on
+SQLite with every other writer waiting: it must be quick and touch nothing else."""
+
+
+class Scripts:
+    """Makes, changes and deletes scripts. A namespace is named by id, which only its account knows
+    the way to: ``namespaces.get(account_id, name).id``.
+
+    Every method raises:
+        NotFound: there is no such namespace, or no such script in it.
+    """
+
+    def __init__(self, database: Database, versions: Versions) -> None:
+        self._database = database
+        self._versions = versions
+
+    def put_version(
+        self,
+        namespace_id: str,
+        name: str,
+        version: NewVersion | Change,
+        *,
+        tags: Iterable[str] | None = None,
+    ) -> ScriptView:
+        """Write a version and make it live, the script too if it is new: all of it or nothing.
+
+        Uploads of one name at the same time follow one another; the last one is live. ``tags`` None
+        leaves them as they are.
+
+        Raises:
+            Invalid: the name, the tags or the bindings break a rule.
+        """
+        check_name(name, "Script name")
+        wanted = None if tags is None else check_tags(tags)
+        with self._database.write() as work:
+            namespace = _namespace(work, namespace_id)
+            script, live = self._point(work, namespace, name)
+            before = self._versions.uploaded(live) if live else None
+            new = version(before) if callable(version) else version
+            number = live.number + 1 if live else 1
+            row = self._versions.write(work, namespace, script, new, number)
+            if wanted is not None:
+                _replace_tags(work, script, wanted)
+            kept = _tags(work, [script])
+            work.changed(namespace.name, name)
+        return _view(script, namespace.name, row, kept.get(script.id, []))
+
+    def revise(
+        self,
+        namespace_id: str,
+        name: str,
+        change: Callable[[NewVersion], NewVersion],
+        *,
+        tags: Iterable[str] | None = None,
+    ) -> ScriptView:
+        """:meth:`put_version` for a script that must exist: settings, secrets, content alone."""
+
+        def of_existing(live: NewVersion | None) -> NewVersion:
+            if live is None:
+                raise _unknown(name)
+            return change(live)
+
+        return self.put_version(namespace_id, name, of_existing, tags=tags)
+
+    def get(self, namespace_id: str, name: str) -> ScriptView:
+        """Find one, with its live version."""
+        query = (
+            select(Script, Namespace.name, Version)
+            .join(Namespace, Script.namespace_id == Namespace.id)
+            .join(Version, Script.version_id == Version.id)
+            .where(Script.namespace_id == namespace_id, Script.name == name)
+        )
+        with self._database.read() as session:
+            found = session.execute(query).one_or_none()
+            if found is None:
+                raise _unknown(name)
+            script, namespace, version = found
+            return _view(script, namespace, version, _tags(session, [script]).get(script.id, []))
+
+    def list(
+        self,
+        namespace_id: str,
+        *,
+        tags: TagFilter = EVERY_SCRIPT,
+        limit: int = LIST_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[ScriptSummary]:
+        """Scripts by name. What is deployed meanwhile is in a later page or not at all.
+
+        Raises:
+            Invalid: the limit is not 1 to 1000, or the cursor is not one of ours.
+        """
+        if not 1 <= limit <= LIST_LIMIT:
+            raise Invalid(f"limit must be 1 to {LIST_LIMIT}.")
+        query = (
+            select(Script, Version.digest, Version.handlers, Version.startup_ms)
+            .join(Version, Script.version_id == Version.id)
+            .where(Script.namespace_id == namespace_id, *tags.conditions(namespace_id))
+            .order_by(Script.name)
+            .limit(limit + 1)
+        )
+        if cursor is not None:
+            query = query.where(Script.name > decode_cursor(cursor).decode(errors="replace"))
+        with self._database.read() as session:
+            namespace = _namespace(session, namespace_id, lock=False)
+            rows = session.execute(query).all()
+            tagged = _tags(session, [row[0] for row in rows[:limit]])
+        items = [
+            ScriptSummary(
+                **_fields(script, namespace.name, tagged.get(script.id, [])),
+                digest=digest,
+                handlers=handlers,
+                startup_ms=startup_ms,
+            )
+            for script, digest, handlers, startup_ms in rows[:limit]
+        ]
+        more = len(rows) > limit
+        return Page(items=items, cursor=encode_cursor(items[-1].name.encode()) if more else None)
+
+    def delete(self, namespace_id: str, name: str) -> None:
+        """Delete a script with its versions and tags."""
+        with self._database.write() as work:
+            namespace = _namespace(work, namespace_id)
+            mine = (Script.namespace_id == namespace_id) & (Script.name == name)
+            if not work.rows_changed(delete(Script).where(mine)):
+                raise _unknown(name)
+            work.changed(namespace.name, name)
+
+    def delete_tagged(self, namespace_id: str, tags: TagFilter) -> builtins.list[str]:
+        """Delete every script that the filter lets through; their names.
+
+        Raises:
+            Invalid: the filter is empty, which would delete all.
+        """
+        if not tags:
+            raise Invalid("A filter by tags is needed to delete scripts.")
+        with self._database.write() as work:
+            namespace = _namespace(work, namespace_id)
+            query = (
+                select(Script.id, Script.name)
+                .where(Script.namespace_id == namespace_id, *tags.conditions(namespace_id))
+                .order_by(Script.id)
+                .with_for_update()
+            )
+            found = work.execute(query).all()
+            for start in range(0, len(found), CHUNK):
+                ids = [row.id for row in found[start : start + CHUNK]]
+                work.execute(delete(Script).where(Script.id.in_(ids)))
+            names = sorted(row.name for row in found)
+            if names:
+                work.changed(namespace.name, *names)
+        return names
+
+    def tags(self, namespace_id: str, name: str) -> builtins.list[str]:
+        """The tags of a script, sorted."""
+        return self.get(namespace_id, name).tags
+
+    def set_tags(self, namespace_id: str, name: str, tags: Iterable[str]) -> builtins.list[str]:
+        """Replace all tags.
+
+        Raises:
+            Invalid: there are too many, or one breaks a rule.
+        """
+        wanted = builtins.list(tags)
+        return self._retag(namespace_id, name, lambda _old: wanted)
+
+    def add_tag(self, namespace_id: str, name: str, tag: str) -> builtins.list[str]:
+        """Add one tag; the tags after it. Raises as :meth:`set_tags`."""
+        return self._retag(namespace_id, name, lambda old: [*old, tag])
+
+    def remove_tag(self, namespace_id: str, name: str, tag: str) -> builtins.list[str]:
+        """Remove one tag, which need not be there; the tags after it."""
+        return self._retag(namespace_id, name, lambda old: [each for each in old if each != tag])
+
+    def _retag(
+        self,
+        namespace_id: str,
+        name: str,
+        change: Callable[[builtins.list[str]], builtins.list[str]],
+    ) -> builtins.list[str]:
+        with self._database.write() as work:
+            _namespace(work, namespace_id)
+            script = _locked(work, namespace_id, name)
+            wanted = check_tags(change(_tags(work, [script]).get(script.id, [])))
+            _replace_tags(work, script, wanted)
+            script.modified_at = now_ms()
+        return wanted
+
+    def _point(self, work: Work, namespace: Namespace, name: str) -> tuple[Script, Version | None]:
+        """The script's row, locked and pointing at a fresh version id, and its live version.
+
+        The row is inserted first and read after, so that of two first uploads one waits here for
+        the other, and then finds its version.
+        """
+        fresh = {
+            "id": new_id(),
+            "namespace_id": namespace.id,
+            "name": name,
+            "version_id": new_uuid(),
+            "created_at": now_ms(),
+            "modified_at": now_ms(),
+        }
+        insert = work.insert(Script).values(fresh).on_conflict_do_nothing()
+        made = work.rows_changed(insert) == 1
+        script = _locked(work, namespace.id, name)
+        if made:
+            return script, None
+        live = work.get(Version, script.version_id)
+        script.version_id, script.modified_at = new_uuid(), now_ms()
+        return script, live
+
+
+def _namespace(session: Session, namespace_id: str, *, lock: bool = True) -> Namespace:
+    """The namespace, which for a write may not be renamed or deleted until the write is done."""
+    query = select(Namespace).where(Namespace.id == namespace_id)
+    row = session.scalar(query.with_for_update(read=True) if lock else query)
+    if row is None:
+        raise NotFound("There is no such namespace.")
+    return row
+
+
+def _locked(work: Work, namespace_id: str, name: str) -> Script:
+    query = select(Script).where(Script.namespace_id == namespace_id, Script.name == name)
+    row = work.scalar(query.with_for_update())
+    if row is None:
+        raise _unknown(name)
+    return row
+
+
+def _tags(session: Session, scripts: Sequence[Script]) -> dict[str, builtins.list[str]]:
+    """Script id to its tags, sorted."""
+    found: dict[str, list[str]] = {}
+    for start in range(0, len(scripts), CHUNK):
+        ids = [script.id for script in scripts[start : start + CHUNK]]
+        query = select(ScriptTag.script_id, ScriptTag.tag).where(ScriptTag.script_id.in_(ids))
+        for script_id, tag in session.execute(query.order_by(ScriptTag.tag)):
+            found.setdefault(script_id, []).append(tag)
+    return found
+
+
+def _replace_tags(work: Work, script: Script, tags: Sequence[str]) -> None:
+    work.execute(delete(ScriptTag).where(ScriptTag.script_id == script.id))
+    rows = [{"script_id": script.id, "namespace_id": script.namespace_id, "tag": t} for t in tags]
+    if rows:
+        work.execute(work.insert(ScriptTag), rows)
+
+
+def _fields(script: Script, namespace: str, tags: builtins.list[str]) -> dict[str, Any]:
+    plain = ("id", "name", "version_id", "created_at", "modified_at")
+    return {name: getattr(script, name) for name in plain} | {"namespace": namespace, "tags": tags}
+
+
+def _view(script: Script, namespace: str, version: Version, tags: builtins.list[str]) -> ScriptView:
+    live = view(version)
+    return ScriptView(
+        **_fields(script, namespace, tags),
+        digest=live.digest,
+        handlers=live.handlers,
+        startup_ms=live.startup_ms,
+        version=live,
+    )
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"The namespace has no script {name[:64]!r}.")

@@ -1,0 +1,132 @@
+"""Versions: code and configuration together, written once, read whole."""
+
+import msgspec
+from sqlalchemy import delete, func, select
+
+from cloister.errors import Invalid
+from cloister.registry.bindings import (
+    Secrets,
+    check_bindings,
+    environment,
+    live,
+    only_secrets,
+    with_secrets,
+    without_secrets,
+)
+from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.models import KvNamespace, Namespace, Script, Version
+from cloister.registry.views import Bundle, NewVersion, VersionView
+from cloister.secrets import Cipher
+
+VERSIONS_KEPT = 100
+"""Versions of a script that are kept, the live one included."""
+
+KV_NAMESPACE_INVALID = 10042
+
+_SAME = (
+    "digest",
+    "main_module",
+    "limits",
+    "settings",
+    "compatibility_date",
+    "compatibility_flags",
+    "handlers",
+    "startup_ms",
+)
+"""Fields that a version has as it was uploaded."""
+
+
+class Versions:
+    """Writes and reads versions; the one place that seals and opens their secrets."""
+
+    def __init__(self, database: Database, cipher: Cipher) -> None:
+        self._database = database
+        self._cipher = cipher
+
+    def list(self, script_id: str) -> list[VersionView]:
+        """The versions of a script that are kept, newest first."""
+        query = select(Version).where(Version.script_id == script_id)
+        with self._database.read() as session:
+            return [view(row) for row in session.scalars(query.order_by(Version.number.desc()))]
+
+    def bundle(self, version_id: str) -> Bundle | None:
+        """What running this version needs; None if it is gone."""
+        query = (
+            select(Version, Script.name, Namespace.name, Namespace.account_id)
+            .join(Script, Version.script_id == Script.id)
+            .join(Namespace, Script.namespace_id == Namespace.id)
+            .where(Version.id == version_id)
+        )
+        with self._database.read() as session:
+            found = session.execute(query).one_or_none()
+        if found is None:
+            return None
+        row, script, namespace, account_id = found
+        bindings = with_secrets(row.bindings, self._secrets(row))
+        return Bundle(
+            version=row.id,
+            namespace=namespace,
+            script=script,
+            account_id=account_id,
+            digest=row.digest,
+            main_module=row.main_module,
+            env=environment(bindings),
+            live=live(bindings),
+            limits=row.limits,
+            compatibility_date=row.compatibility_date,
+            compatibility_flags=row.compatibility_flags,
+            handlers=row.handlers,
+        )
+
+    def uploaded(self, row: Version) -> NewVersion:
+        """The version as it was uploaded, with its secrets: to make the next one of it."""
+        fields = {name: getattr(row, name) for name in _SAME}
+        return NewVersion(**fields, bindings=with_secrets(row.bindings, self._secrets(row)))
+
+    def write(
+        self, work: Work, namespace: Namespace, script: Script, version: NewVersion, number: int
+    ) -> Version:
+        """Add a version under the id that the script points at, and drop the oldest ones.
+
+        Raises:
+            Invalid: its bindings are malformed, or name a KV namespace of another account.
+        """
+        check_bindings(version.bindings)
+        _check_kv_namespaces(work, namespace.account_id, version)
+        secrets = msgspec.msgpack.encode(only_secrets(version.bindings))
+        row = Version(
+            id=script.version_id,
+            script_id=script.id,
+            number=number,
+            bindings=without_secrets(version.bindings),
+            secrets=self._cipher.seal(secrets, about=script.version_id),
+            created_at=now_ms(),
+            **{name: getattr(version, name) for name in _SAME},
+        )
+        work.add(row)
+        old = (Version.script_id == script.id) & (Version.number <= number - VERSIONS_KEPT)
+        work.execute(delete(Version).where(old))
+        return row
+
+    def _secrets(self, row: Version) -> Secrets:
+        text = self._cipher.open(row.secrets, about=row.id)
+        return msgspec.msgpack.decode(text, type=Secrets)
+
+
+def view(row: Version) -> VersionView:
+    """The row as anyone may see it."""
+    fields = {name: getattr(row, name) for name in (*_SAME, "id", "number", "created_at")}
+    return VersionView(**fields, bindings=row.bindings)
+
+
+def _check_kv_namespaces(work: Work, account_id: str, version: NewVersion) -> None:
+    """An id in a binding is all that reading the data takes, so it must be the account's own."""
+    ids = {item.get("namespace_id") for item in version.bindings if item["type"] == "kv_namespace"}
+    if not ids:
+        return
+    mine = (KvNamespace.account_id == account_id) & KvNamespace.id.in_(ids)
+    if work.scalar(select(func.count()).select_from(KvNamespace).where(mine)) != len(ids):
+        raise Invalid(
+            "A kv_namespace binding names no KV namespace of this account.",
+            code=KV_NAMESPACE_INVALID,
+        )
