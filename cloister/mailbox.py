@@ -1,0 +1,153 @@
+"""Replies: one list a process in Valkey, one reader, and an inbox for each id that waits.
+
+Senders use :func:`push` (or RPUSH and EXPIRE themselves): the list goes away by itself when its
+reader is gone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self, cast
+
+import msgspec
+import redis
+import redis.asyncio
+
+from cloister.messages import CompileAnswer, Frame, decode_frame, reply_list
+
+log = logging.getLogger(__name__)
+
+REPLY_TTL_S = 120
+"""A reply list lives so long after the last frame was pushed on it."""
+
+FRAMES_A_POP = 128
+BLOCK_S = 5.0
+RECONNECT_S = 0.1
+
+Reply = Frame | CompileAnswer
+
+
+async def push(client: redis.asyncio.Redis, reply_to: str, frames: Iterable[bytes]) -> None:
+    """Send encoded frames, in order, to whoever reads the list ``reply_to``."""
+    pipeline = client.pipeline(transaction=False)
+    pipeline.rpush(reply_to, *frames)
+    pipeline.expire(reply_to, REPLY_TTL_S)
+    await pipeline.execute()
+
+
+class Inbox:
+    """The frames of one id, in the order sent."""
+
+    def __init__(self) -> None:
+        self._frames: deque[Reply] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def get(self) -> Reply:
+        """The next frame; waits as long as it takes (use ``asyncio.timeout``). One reader only."""
+        while not self._frames:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._frames.popleft()
+
+    def put(self, frame: Reply) -> None:
+        """Hand over a frame; wakes the reader."""
+        self._frames.append(frame)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Mailbox:
+    """Reads ``reply_list(process_id)`` from :meth:`start` to :meth:`close`, many frames a pop.
+
+    Frames of ids that nobody expects are dropped: their client has gone. After a lost connection
+    it goes on; what the server lost stays lost and its reader meets its own deadline.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, process_id: str) -> None:
+        self.reply_to = reply_list(process_id)
+        self._redis = client
+        self._inboxes: dict[str, Inbox] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin reading."""
+        self._task = asyncio.create_task(self._read(), name="mailbox")
+
+    async def close(self) -> None:
+        """Stop reading and drop the list."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        with contextlib.suppress(redis.RedisError):
+            await self._redis.delete(self.reply_to)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @contextlib.contextmanager
+    def expect(self, answer_id: str) -> Iterator[Inbox]:
+        """Open an inbox for the frames of ``answer_id``; open it before the question is sent."""
+        inbox = self._inboxes[answer_id] = Inbox()
+        try:
+            yield inbox
+        finally:
+            del self._inboxes[answer_id]
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                popped = await self._redis.blmpop(
+                    BLOCK_S, 1, self.reply_to, direction="LEFT", count=FRAMES_A_POP
+                )
+            except (redis.ConnectionError, redis.TimeoutError):
+                log.warning("lost the connection to the reply list; reconnecting")
+                await asyncio.sleep(RECONNECT_S)
+                continue
+            for data in cast("list[bytes]", popped[1]) if popped else ():
+                self._deliver(data)
+
+    def _deliver(self, data: bytes) -> None:
+        try:
+            frame = decode_frame(data)
+        except msgspec.DecodeError:
+            log.exception("dropped a reply that does not decode")
+            return
+        inbox = self._inboxes.get(frame.id)
+        if inbox is not None:
+            inbox.put(frame)
+
+
+def wait_for_answer(
+    client: redis.Redis, reply_to: str, answer_id: str, *, timeout_s: float
+) -> CompileAnswer:
+    """Block until the compile answer ``answer_id`` arrives on the list ``reply_to``.
+
+    For synchronous callers, which use a list for each question: ``reply_list(job.id)``.
+
+    Raises:
+        TimeoutError: none came within ``timeout_s``.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (left := deadline - time.monotonic()) > 0:
+        popped = client.blpop([reply_to], timeout=max(0.01, min(left, BLOCK_S)))
+        if popped is None:
+            continue
+        answer = decode_frame(cast("list[bytes]", popped)[1])
+        if isinstance(answer, CompileAnswer) and answer.id == answer_id:
+            return answer
+    raise TimeoutError(f"no answer to {answer_id} within {timeout_s:g} s")
