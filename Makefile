@@ -1,0 +1,33 @@
+# `make up` runs Cloister; `make test` tests it. Each makes .venv by itself, once.
+
+.PHONY: up test bench lint format lock clean
+
+up:
+	@scripts/venv run
+	@exec .venv/bin/cloister up
+
+test:
+	@scripts/venv dev
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+bench:
+	@scripts/venv run
+	@exec .venv/bin/python bench/run.py $(ARGS)
+
+lint:
+	@scripts/venv dev
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m mypy
+	.venv/bin/lint-imports
+
+format:
+	@scripts/venv dev
+	.venv/bin/python -m ruff check --fix .
+	.venv/bin/python -m ruff format .
+
+lock:
+	@scripts/lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

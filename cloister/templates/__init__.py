@@ -1,0 +1,1 @@
+"""What `cloister init` writes; its entry.py is also the first start's `hello`."""
