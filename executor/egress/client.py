@@ -7,11 +7,9 @@ of step cannot give one tenant's response to another.
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import httpcore
 import httpx
@@ -19,32 +17,18 @@ import httpx
 from cloister.settings import Settings
 from executor.egress import headers as rules
 from executor.egress.decoding import decoder_for
-from executor.egress.guard import FetchRefused, HostRules, Target, join, parse
-from executor.egress.headers import Headers
+from executor.egress.guard import HostRules, Target
 from executor.egress.network import GuardedNetwork, Resolve
+from executor.egress.redirects import OutgoingRequest, follow
 from executor.egress.response import Body, FetchedResponse, FetchFailed
 from executor.egress.slots import Slot, Slots
 
-MAX_REDIRECTS = 20
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NO_BODY_STATUSES = frozenset({204, 205, 304})
 
 CONNECT_S = 10
 """Longest wait for name, connection and TLS."""
 
 ACCEPT_ENCODING = ("accept-encoding", "gzip, deflate")
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutgoingRequest:
-    """A fetch() of a tenant. ``body`` as an iterator is streamed and cannot be sent twice."""
-
-    url: str
-    method: str = "GET"
-    headers: Headers
-    body: bytes | AsyncIterator[bytes] | None = None
-    redirect: str = "follow"
 
 
 class Meter(Protocol):
@@ -66,33 +50,22 @@ def _tls() -> ssl.SSLContext:
 
 
 class Client:
-    """``async with``: on leaving, every connection is closed and open bodies break off."""
+    """Close it when the invocation ends: open bodies then break off."""
 
     def __init__(
         self,
         settings: Settings,
         resolve: Resolve,
-        host_rules: HostRules,
+        host_rules: Iterable[HostRules],
         meter: Meter,
         slots: Slots | None = None,
     ) -> None:
         self._settings = settings
-        self._rules = host_rules
+        self._rules = tuple(host_rules)
         self._meter = meter
         self._slots = slots or Slots()
         self._network = GuardedNetwork(resolve, settings.egress_private)
         self._pool: httpcore.AsyncConnectionPool | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -101,45 +74,20 @@ class Client:
             await pool.aclose()
 
     async def fetch(self, request: OutgoingRequest) -> FetchedResponse:
-        """Send a request and follow its redirects as it says.
+        """Send a request, with redirects as it says.
 
         Raises:
             FetchRefused: the guard says no, or the request is not one that can be sent.
             FetchFailed: the other side did not answer.
             Exception: whatever the meter raises.
         """
-        if request.method not in METHODS:
-            raise FetchRefused(f"fetch() does not send {request.method[:20]} requests.")
-        if request.redirect not in ("follow", "manual", "error"):
-            raise FetchRefused(f"Unknown redirect mode {request.redirect[:20]!r}.")
-        target = parse(request.url, self._settings.egress_ports)
-        request = replace(request, headers=rules.outgoing(request.headers))
-        slot = await self._slots.acquire()
-        try:
-            return await self._follow(request, target, slot)
-        except BaseException:
-            slot.release()
-            raise
+        return await follow(request, self._hop, self._settings.egress_ports)
 
-    async def _follow(
-        self, request: OutgoingRequest, target: Target, slot: Slot
-    ) -> FetchedResponse:
-        for hops in range(MAX_REDIRECTS + 1):
-            response = await self._hop(request, target)
-            location = _location(response)
-            if location is None or request.redirect == "manual":
-                return self._finish(request, target, response, slot, redirected=hops > 0)
-            await response.aclose()
-            if request.redirect == "error":
-                raise FetchFailed("The response is a redirect, and redirect mode is error.")
-            following = join(target, location, self._settings.egress_ports)
-            request = _redirected(request, response.status, target, following)
-            target = following
-        raise FetchFailed("Too many redirects.")
-
-    async def _hop(self, request: OutgoingRequest, target: Target) -> httpcore.Response:
-        self._rules.check(target.host)
+    async def _hop(self, request: OutgoingRequest, target: Target) -> FetchedResponse:
+        for host_rules in self._rules:
+            host_rules.check(target.host)
         self._meter.begin()
+        slot = await self._slots.acquire()
         started = time.monotonic()
         status = 0
         try:
@@ -150,9 +98,11 @@ class Client:
         except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError) as exc:
             raise FetchFailed("Network connection lost.") from exc
         finally:
+            if status == 0:
+                slot.release()
             wall_ms = (time.monotonic() - started) * 1000
             self._meter.end(request.method, target.url, status, wall_ms)
-        return response
+        return self._fetched(request, target, response, slot)
 
     async def _send(self, request: OutgoingRequest, target: Target) -> httpcore.Response:
         wait_s = self._settings.egress_wait_s
@@ -160,10 +110,7 @@ class Client:
             httpcore.Request(
                 method=request.method,
                 url=httpcore.URL(
-                    scheme=target.scheme,
-                    host=target.host,
-                    port=target.port,
-                    target=target.path,
+                    scheme=target.scheme, host=target.host, port=target.port, target=target.path
                 ),
                 headers=_wire_headers(request, target),
                 content=request.body,
@@ -180,20 +127,14 @@ class Client:
             )
         return self._pool
 
-    def _finish(
-        self,
-        request: OutgoingRequest,
-        target: Target,
-        response: httpcore.Response,
-        slot: Slot,
-        *,
-        redirected: bool,
+    def _fetched(
+        self, request: OutgoingRequest, target: Target, response: httpcore.Response, slot: Slot
     ) -> FetchedResponse:
         headers = rules.incoming(response.headers, decoded=False)
         empty = request.method == "HEAD" or response.status in NO_BODY_STATUSES
         encoding = rules.value_of(headers, "content-encoding")
-        decoder = None if empty else decoder_for(encoding)
         length = rules.value_of(headers, "content-length")
+        decoder = None if empty else decoder_for(encoding)
         if encoding and decoder is not None:
             headers = rules.incoming(response.headers, decoded=True)
         body = Body(
@@ -209,13 +150,12 @@ class Client:
             status_text=_reason(response),
             headers=headers,
             url=target.url,
-            redirected=redirected,
             body=body,
             length=0 if empty else int(length) if length.isdigit() else None,
         )
 
 
-def _closing(response: httpcore.Response, slot: Slot):  # type: ignore[no-untyped-def]
+def _closing(response: httpcore.Response, slot: Slot) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
         try:
             await response.aclose()
@@ -244,31 +184,6 @@ def _wire_headers(request: OutgoingRequest, target: Target) -> list[tuple[bytes,
     elif request.method in ("POST", "PUT", "PATCH"):
         headers.append(("content-length", "0"))
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-
-
-def _location(response: httpcore.Response) -> str | None:
-    if response.status not in REDIRECTS:
-        return None
-    return next(
-        (v.decode("latin-1") for k, v in response.headers if k.lower() == b"location"), None
-    )
-
-
-def _redirected(
-    request: OutgoingRequest, status: int, source: Target, target: Target
-) -> OutgoingRequest:
-    """The next request, as the Fetch standard says."""
-    headers = request.headers
-    method, body = request.method, request.body
-    if (status == 303 and method not in ("GET", "HEAD")) or (
-        status in (301, 302) and method == "POST"
-    ):
-        method, body, headers = "GET", None, rules.without(headers, rules.CONTENT)
-    if body is not None and not isinstance(body, bytes):
-        raise FetchFailed("A redirect asks for the body again, and it was streamed.")
-    if source.origin != target.origin:
-        headers = rules.without(headers, rules.CREDENTIALS)
-    return replace(request, method=method, body=body, headers=headers)
 
 
 def _reason(response: httpcore.Response) -> str:

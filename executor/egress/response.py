@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 import httpcore
 
@@ -84,25 +85,14 @@ class Body:
             await self._close()
 
 
+@dataclass(frozen=True, kw_only=True)
 class FetchedResponse:
-    """What fetch() gives the tenant."""
+    """What fetch() gives the tenant. ``length`` is the body's on the wire, if the server said."""
 
-    def __init__(
-        self,
-        *,
-        status: int,
-        status_text: str,
-        headers: Headers,
-        url: str,
-        redirected: bool,
-        body: Body,
-        length: int | None,
-    ) -> None:
-        self.status = status
-        self.status_text = status_text
-        self.headers = headers
-        self.url = url
-        self.redirected = redirected
-        self.body = body
-        self.length = length
-        """Bytes of the body on the wire, where the server said so."""
+    status: int
+    status_text: str = ""
+    headers: Headers
+    url: str
+    redirected: bool = False
+    body: Body
+    length: int | None = None
