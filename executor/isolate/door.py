@@ -70,6 +70,11 @@ class Unpacker(Generic[T]):
         del self._buffer[:start]
         return frames
 
+    @property
+    def is_amid_frame(self) -> bool:
+        """Whether part of a frame is there."""
+        return bool(self._buffer)
+
     def _end(self, view: memoryview, start: int) -> int | None:
         """Where the frame at ``start`` ends, if all of it is there."""
         body_start = start + HEADER_BYTES
@@ -206,6 +211,16 @@ class HostDoor(asyncio.Protocol):
             self._reading = True
             self._transport.resume_reading()
         return frame
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the other side is gone."""
+        return self._ended
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is there that nobody asked for yet, not even part of a frame."""
+        return not self._pending and not self._unpacker.is_amid_frame
 
     def close(self) -> None:
         """Close at once; what is not sent yet is dropped."""

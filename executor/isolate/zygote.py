@@ -1,0 +1,226 @@
+"""The zygote: a warm, single-threaded process outside the system, from which isolates are forked.
+
+``python -I -m executor.isolate.zygote --control FD`` is started by the executor. It imports all
+that an isolate needs, encloses itself (``executor.sandbox.enclose``), and then forks one isolate
+for every :class:`Fork` that comes over the control socket with a door attached. It never reads
+from a door. When the control socket closes, it ends, and being PID 1 takes every isolate along.
+"""
+
+import argparse
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import msgspec
+
+from executor import sandbox
+from executor.sandbox import kernel, process, seccomp
+
+DEFAULT_SERVE = "executor.isolate.main:serve"
+
+EXIT_STEP = 64
+"""Plus one and the position of the step that failed: the sandbox was not complete, nothing ran."""
+EXIT_SERVE = 100
+"""The isolate's own code, not the tenant's, let an exception through."""
+EXIT_ENCLOSURE = 101
+"""The zygote could not enclose itself."""
+
+_CONTROL_DESCRIPTOR = 4  # beside the door's in a fresh child; closed before anything is read
+_MAX_MESSAGE_BYTES = 4096
+
+Serve = Callable[[socket.socket], object]
+
+
+class Fork(msgspec.Struct, frozen=True, tag="fork"):
+    """To the zygote: fork an isolate; its door is attached."""
+
+    id: int
+
+
+class Up(msgspec.Struct, frozen=True, tag="up"):
+    """From the zygote: it is enclosed and takes requests."""
+
+
+class StepFailure(msgspec.Struct, frozen=True, tag="step"):
+    """From the zygote (``id`` is None) or an isolate: a sandbox step failed; nothing ran."""
+
+    id: int | None
+    facility: str
+    message: str
+
+
+class Exited(msgspec.Struct, frozen=True, tag="exited"):
+    """From the zygote: an isolate ended, and what it used. ``code`` is negative for a signal."""
+
+    id: int
+    code: int
+    cpu_ns: int = 0
+    peak_kb: int = 0
+
+
+ToHost = Up | StepFailure | Exited
+
+encode = msgspec.msgpack.Encoder().encode
+decode_fork = msgspec.msgpack.Decoder(Fork).decode
+decode_to_host = msgspec.msgpack.Decoder(ToHost).decode
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    options = _parse(arguments)
+    control = _settle_descriptors(options.control)
+    without = frozenset(filter(None, options.without.split(",")))
+    serve = _warm_up(options.serve)
+    try:
+        sandbox.enclose(without)
+        process.die_with_parent()
+    except sandbox.StepFailed as exc:
+        control.send(encode(StepFailure(None, exc.facility, str(exc))))
+        os._exit(EXIT_ENCLOSURE)
+    if first := os.fork():
+        control.close()
+        _watch(first)
+    process.die_with_parent()
+    Zygote(control, serve, without).run()
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="executor.isolate.zygote")
+    parser.add_argument("--control", type=int, required=True, help="descriptor of the socket")
+    parser.add_argument("--serve", default=DEFAULT_SERVE, help="what an isolate runs")
+    parser.add_argument("--without", default="", help="facilities accepted to be missing")
+    return parser.parse_args(arguments)
+
+
+def _settle_descriptors(given: int) -> socket.socket:
+    """Put the control socket where it stays, and keep the door's number free for each child."""
+    if given != _CONTROL_DESCRIPTOR:
+        os.dup2(given, _CONTROL_DESCRIPTOR)
+        os.close(given)
+    os.dup2(0, sandbox.DOOR_DESCRIPTOR)
+    return socket.socket(fileno=_CONTROL_DESCRIPTOR)
+
+
+def _warm_up(name: str) -> Serve:
+    """Import, now that there is a file system, all that isolates run; then settle memory."""
+    module, _, attribute = name.partition(":")
+    serve: Serve = getattr(importlib.import_module(module), attribute)
+    policy = importlib.import_module("executor.isolate.policy")
+    getattr(policy, "warm_up", lambda: None)()
+    seccomp.program(kernel.machine())
+    os.environ.clear()
+    # Every tenant's local time is UTC, and libc need not look for a zone file.
+    os.environ["TZ"] = "UTC0"
+    time.tzset()
+    # Collected and frozen, objects stay in pages that all isolates share.
+    gc.disable()
+    gc.collect()
+    gc.freeze()
+    return serve
+
+
+def _watch(first: int) -> NoReturn:
+    """Outside the PID namespace: end as PID 1 did, so that the executor can wait for it."""
+    _, status = os.waitpid(first, 0)
+    os._exit(max(0, os.waitstatus_to_exitcode(status)))
+
+
+class Zygote:
+    """PID 1 of the isolates' world."""
+
+    def __init__(self, control: socket.socket, serve: Serve, without: frozenset[str]) -> None:
+        self._control = control
+        self._serve = serve
+        self._without = without
+        self._isolates: dict[int, int] = {}
+
+    def run(self) -> NoReturn:
+        """Fork and reap until the control socket closes."""
+        children, wake = socket.socketpair()
+        for end in (children, wake):
+            end.setblocking(False)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)
+        self._tell(Up())
+        poll = select.poll()
+        for end in (self._control, children):
+            poll.register(end, select.POLLIN)
+        while True:
+            for descriptor, _ in poll.poll():
+                if descriptor == self._control.fileno():
+                    self._take_request()
+                else:
+                    children.recv(_MAX_MESSAGE_BYTES)
+            self._reap()
+
+    def _take_request(self) -> None:
+        message, doors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE_BYTES, 1)
+        if not message:
+            os._exit(0)
+        request = decode_fork(message)
+        (door,) = doors
+        try:
+            pid = os.fork()
+        except OSError as exc:
+            self._tell(StepFailure(request.id, "fork", str(exc)))
+            self._tell(Exited(request.id, EXIT_STEP))
+        else:
+            if pid == 0:
+                self._become_isolate(request.id, door)
+            self._isolates[pid] = request.id
+        os.close(door)
+
+    def _become_isolate(self, request: int, door: int) -> NoReturn:
+        """In the child: take the door, lose all else, serve. Never comes back."""
+        code = EXIT_STEP
+        try:
+            sock = self._take_door(door)
+            sandbox.lock_down(self._without)
+            code = EXIT_SERVE
+            self._control.close()
+            gc.enable()
+            self._serve(sock)
+            code = 0
+        except sandbox.StepFailed as exc:
+            code = EXIT_STEP + 1 + exc.position
+            self._tell(StepFailure(request, exc.facility, str(exc)))
+        finally:
+            # Nothing of the zygote's stack may run in a child.
+            os._exit(code)
+
+    def _take_door(self, door: int) -> socket.socket:
+        """Let go of all that the zygote has open, but the control socket, to tell of a failure."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        sys.stdin = sys.stdout = sys.stderr = None
+        os.dup2(door, sandbox.DOOR_DESCRIPTOR, inheritable=False)
+        process.keep_descriptors(sandbox.DOOR_DESCRIPTOR, _CONTROL_DESCRIPTOR)
+        return socket.socket(fileno=sandbox.DOOR_DESCRIPTOR)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            cpu_ns = int((usage.ru_utime + usage.ru_stime) * 1e9)
+            self._tell(Exited(self._isolates.pop(pid), code, cpu_ns, usage.ru_maxrss))
+
+    def _tell(self, message: ToHost) -> None:
+        try:
+            self._control.send(encode(message))
+        except ConnectionError:
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

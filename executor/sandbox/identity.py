@@ -1,0 +1,75 @@
+"""Who the cell is: never root, and with no power over anything, in or out of its namespaces."""
+
+import ctypes
+import os
+
+from executor.sandbox import kernel
+
+NOBODY = 65534
+"""The user and group of every cell, where we start as root; inside, always."""
+
+_PR_SET_DUMPABLE = 4
+_PR_CAPBSET_DROP = 24
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_PR_SET_SECUREBITS = 28
+_SECUREBITS_LOCKED = 0b11101111
+"""NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each locked, and KEEP_CAPS locked off."""
+
+_CAPABILITY_VERSION_3 = 0x20080522
+_EINVAL = 22
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+def leave_root() -> None:
+    """Become nobody, if we are root. What must still be read from disk was read before."""
+    if os.geteuid() != 0:
+        return
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    # The change of user made /proc/self root's, but the id maps are written through it.
+    kernel.prctl(_PR_SET_DUMPABLE, 1)
+
+
+def drop_capabilities() -> None:
+    """Empty every capability set, and lock out the ways in which a set could fill again."""
+    kernel.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    if _may_change_securebits():
+        kernel.prctl(_PR_SET_SECUREBITS, _SECUREBITS_LOCKED)
+        _drop_bounding_set()
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    kernel.capset(header, (ctypes.c_uint32 * 6)())
+
+
+def _may_change_securebits() -> bool:
+    """CAP_SETPCAP: lacking it, the bounding set is out of reach, and no capability is ours."""
+    effective = _capabilities()[0]
+    return bool(effective & 1 << 8)
+
+
+def _capabilities() -> tuple[int, int, int]:
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    words = (ctypes.c_uint32 * 6)()
+    kernel.capget(header, words)
+    return words[0], words[1], words[2]
+
+
+def _drop_bounding_set() -> None:
+    capability = 0
+    while True:
+        try:
+            kernel.prctl(_PR_CAPBSET_DROP, capability)
+        except OSError as exc:
+            if exc.errno == _EINVAL:  # past the kernel's last capability
+                return
+            raise
+        capability += 1
+
+
+def hide_memory() -> None:
+    """No core dump, and no other process of this user may look into our memory."""
+    kernel.prctl(_PR_SET_DUMPABLE, 0)
