@@ -1,0 +1,166 @@
+"""`make bench`: Flask alone, Flask over plain Celery, and Cloister, measured one after the other.
+
+Prints a table of requests a second and latency at 1, 16 and 64 connections, the ratio to plain
+Celery, the cold start of a worker that was never seen, and the memory that a warm worker adds.
+``bench/README.md`` says what the figures do not show.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+from load import Figures, measure
+from memory import added_kb
+from processes import answers, free_port, gunicorn, python, running, valkey, wait_for
+
+from cloister import credentials
+from cloister.client import Client, Module
+
+CONNECTIONS = (1, 16, 64)
+WARM_UP_S = 1.0
+
+HELLO = b"""\
+from workers import Response, WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return Response("Hello World!")
+"""
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--workers", type=int, default=20, help="fresh workers for the cold start")
+    options = parser.parse_args()
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(f"{options.seconds:g} s each, load generator on the same machine\n")
+    print(f"{'':<14}{'connections':>12}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'failed':>8}")
+    with tempfile.TemporaryDirectory(prefix="cloister-bench-") as name:
+        directory = Path(name)
+        with flask_alone(directory) as url:
+            series("Flask alone", url, options.seconds)
+        with flask_celery(directory) as url:
+            baseline = series("Flask + Celery", url, options.seconds)
+        with cloister(directory) as who:
+            url = f"{who.dispatch_url}/{who.namespace}/hello/"
+            ours = series("Cloister", url, options.seconds)
+            print("\nCloister to Flask + Celery, requests/s: " + ", ".join(ratios(ours, baseline)))
+            cold_start_and_memory(who, directory, options.workers)
+
+
+def series(name: str, url: str, seconds: float) -> dict[int, Figures]:
+    """Measure one server at each number of connections, printing as it goes."""
+    found = {}
+    for connections in CONNECTIONS:
+        asyncio.run(measure(url, connections=connections, duration_s=WARM_UP_S))
+        figures = asyncio.run(measure(url, connections=connections, duration_s=seconds))
+        found[connections] = figures
+        print(
+            f"{name:<14}{connections:>12}{figures.rate:>12,.0f}{figures.percentile(0.5):>10.2f}"
+            f"{figures.percentile(0.99):>10.2f}{figures.failed:>8}",
+            flush=True,
+        )
+    return found
+
+
+def ratios(ours: dict[int, Figures], baseline: dict[int, Figures]) -> Iterator[str]:
+    """How many times the baseline's rate ours is."""
+    for connections, figures in ours.items():
+        yield f"{figures.rate / baseline[connections].rate:.1f}x at {connections}"
+
+
+@contextmanager
+def flask_alone(directory: Path) -> Iterator[str]:
+    """Flask that answers by itself."""
+    port = free_port()
+    environment = {"BENCH_REDIS_URL": "unix:///nowhere"}
+    with running(
+        *gunicorn("baseline:flask_alone", port),
+        log=directory / "flask.log",
+        environment=environment,
+    ):
+        url = f"http://127.0.0.1:{port}/"
+        wait_for(lambda: answers(url), "Flask")
+        yield url
+
+
+@contextmanager
+def flask_celery(directory: Path) -> Iterator[str]:
+    """Flask that asks an ordinary Celery worker with one process a core."""
+    port = free_port()
+    worker = python("-m", "celery", "-A", "baseline:celery", "worker", "--loglevel", "WARNING")
+    with ExitStack() as servers:
+        environment = {"BENCH_REDIS_URL": servers.enter_context(valkey(directory))}
+        log = directory / "celery.log"
+        servers.enter_context(running(*worker, log=log, environment=environment))
+        flask = gunicorn("baseline:flask_celery", port)
+        servers.enter_context(running(*flask, log=log, environment=environment))
+        url = f"http://127.0.0.1:{port}/"
+        wait_for(lambda: answers(url), "Flask with Celery")
+        yield url
+
+
+@contextmanager
+def cloister(directory: Path) -> Iterator[credentials.Credentials]:
+    """`cloister up` with its defaults."""
+    data = directory / "cloister"
+    environment = {
+        "CLOISTER_DATA": str(data),
+        "CLOISTER_DISPATCH_BIND": f"127.0.0.1:{free_port()}",
+        "CLOISTER_CONTROL_BIND": f"127.0.0.1:{free_port()}",
+    }
+    log = directory / "cloister.log"
+    with running(*python("-m", "cloister.cli", "up"), log=log, environment=environment) as up:
+
+        def ready() -> bool:
+            if up.poll() is not None:
+                raise SystemExit(f"cloister up ended:\n{log.read_text()}")
+            who = credentials.load(data)
+            return who is not None and answers(f"{who.dispatch_url}/{who.namespace}/hello/")
+
+        wait_for(ready, "Cloister")
+        who = credentials.load(data)
+        assert who is not None
+        yield who
+
+
+def cold_start_and_memory(who: credentials.Credentials, directory: Path, count: int) -> None:
+    """First requests to workers that no executor has seen, and what they add to memory."""
+    with Client(who.control_url, who.account_id, who.api_token) as client:
+        for number in range(count):
+            module = Module(
+                name="entry.py",
+                content_type="text/x-python",
+                # Different source, so that nothing is shared by digest.
+                data=HELLO + f"# {number}\n".encode(),
+            )
+            metadata = {"main_module": "entry.py", "compatibility_flags": ["python_workers"]}
+            client.deploy(who.namespace, f"cold-{number}", metadata, [module])
+    taken_ms = []
+    with added_kb(directory) as memory, httpx.Client(trust_env=False) as http:
+        http.get(f"{who.dispatch_url}/{who.namespace}/hello/").raise_for_status()
+        for number in range(count):
+            begun = time.perf_counter()
+            answer = http.get(f"{who.dispatch_url}/{who.namespace}/cold-{number}/")
+            taken_ms.append((time.perf_counter() - begun) * 1000)
+            answer.raise_for_status()
+    print(
+        f"Cold start, {count} workers never seen: median {statistics.median(taken_ms):.1f} ms, "
+        f"slowest {max(taken_ms):.1f} ms"
+    )
+    print(f"Memory a warm worker adds (PSS of all processes): {memory.kb / count / 1024:.2f} MiB")
+
+
+if __name__ == "__main__":
+    main()
