@@ -14,7 +14,8 @@ _ZOMBIE = "Z"
 
 def of_sessions(sessions: Iterable[int]) -> list[int]:
     """Pids of live processes in these sessions."""
-    wanted = set(sessions)
+    # Session 0 is everything outside our PID namespace and the kernel's own.
+    wanted = {session for session in sessions if session > 0}
     return [pid for pid, stat in _stats() if int(stat[_SESSION]) in wanted]
 
 

@@ -49,8 +49,9 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Pid, process group and session of the child; 0 when it does not run."""
-        return self.process.pid if self.process else 0
+        """Pid, process group and session of the child, which must be running."""
+        assert self.process is not None  # noqa: S101 - type
+        return self.process.pid
 
     @property
     def output(self) -> IO[bytes]:
@@ -93,10 +94,9 @@ class Child:
 
     def signal(self, number: signal.Signals) -> None:
         """Signal the leader; with SIGKILL, everything in its session."""
-        if number is signal.SIGKILL:
-            send(of_sessions([self.pid]), number)
-        elif self.process:
-            send([self.pid], number)
+        if self.process is None:
+            return
+        send(of_sessions([self.pid]) if number is signal.SIGKILL else [self.pid], number)
 
     def read(self) -> bytes:
         """What it has printed since; empty when there is nothing, or nothing more to come."""
