@@ -3,6 +3,8 @@
 The control plane writes it; dispatchers and executors read it through :class:`RouteCache`.
 """
 
+from cloister.registry.cache import RouteCache
+from cloister.registry.notes import ChangePublisher, change_publisher
 from cloister.registry.registry import Registry, open_registry
 from cloister.registry.tags import TagFilter
 from cloister.registry.views import (
@@ -29,6 +31,7 @@ from cloister.registry.views import (
 __all__ = [
     "AccountView",
     "Bundle",
+    "ChangePublisher",
     "KvKey",
     "KvNamespaceView",
     "KvPut",
@@ -42,10 +45,12 @@ __all__ = [
     "Page",
     "Registry",
     "Route",
+    "RouteCache",
     "ScriptSummary",
     "ScriptView",
     "TagFilter",
     "TokenView",
     "VersionView",
+    "change_publisher",
     "open_registry",
 ]

@@ -1,0 +1,106 @@
+"""The registry as dispatchers and executors see it: in memory, asynchronous, never old for long."""
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from cloister.messages import Changed
+from cloister.registry.notes import ChangeListener
+from cloister.registry.registry import Registry
+from cloister.registry.shelf import Shelf
+from cloister.registry.views import Bundle, NamespaceView, Route
+from cloister.settings import Settings
+
+ROUTES = 20_000
+NAMESPACES = 2_000
+BUNDLES = 512
+"""Entries kept of each kind. A bundle may hold a megabyte of bindings."""
+
+AGE_S = 30.0
+"""Longest life of an entry: bounds what a lost note (its writer died) can do."""
+
+BLIND_AGE_S = 1.0
+"""The same while notes may be lost."""
+
+Callback = Callable[[Changed | None], None]
+
+
+class RouteCache:
+    """Names to live versions. For one event loop; start it before use.
+
+    A change is visible as soon as its note is here, milliseconds after the commit; without
+    notes (Valkey is away) within a second. Every read raises ``NotReady`` if the database must be
+    asked and does not answer.
+    """
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self._registry = registry
+        self._callbacks: list[Callback] = []
+        self._routes: Shelf[tuple[str, str], Route | None] = Shelf(
+            ROUTES, lambda key: registry.resolve(*key), keep_none=True
+        )
+        self._namespaces: Shelf[str, NamespaceView | None] = Shelf(
+            NAMESPACES, registry.namespace_view, keep_none=True
+        )
+        self._bundles: Shelf[str, Bundle | None] = Shelf(BUNDLES, registry.bundle, keep_none=False)
+        self._listener = ChangeListener(settings, self._take)
+
+    async def start(self) -> None:
+        """Follow the notes. Works without Valkey too, only slower."""
+        await self._listener.start()
+
+    async def close(self) -> None:
+        """Stop; the registry stays open."""
+        await self._listener.close()
+        await self._routes.close()
+        await self._namespaces.close()
+        await self._bundles.close()
+
+    async def route(self, namespace: str, script: str) -> Route | None:
+        """The live version under this name; None if there is none."""
+        return await self._routes.get((namespace, script), self._age_s())
+
+    async def namespace(self, name: str) -> NamespaceView | None:
+        """The namespace of this name; None if there is none."""
+        return await self._namespaces.get(name, self._age_s())
+
+    async def bundle(self, version_id: str) -> Bundle | None:
+        """What running this version needs; None if it is gone. Versions never change."""
+        return await self._bundles.get(version_id, math.inf)
+
+    async def names(self) -> list[str]:
+        """The names of all namespaces, from the database: what there is to consume."""
+        return await asyncio.to_thread(self._registry.namespaces.names)
+
+    def on_change(self, callback: Callback) -> None:
+        """Call this with each change, once it is out of the cache, and with None when any number of
+        changes may have been missed. It must be quick."""
+        self._callbacks.append(callback)
+
+    def _age_s(self) -> float:
+        return AGE_S if self._listener.connected.is_set() else BLIND_AGE_S
+
+    def _take(self, changed: Changed | None) -> None:
+        if changed is None:
+            self._routes.clear()
+            self._namespaces.clear()
+            self._bundles.clear()
+        elif changed.script is None:
+            self._drop_namespace(changed.namespace)
+        else:
+            self._drop_script(changed.namespace, changed.script)
+        for callback in self._callbacks:
+            callback(changed)
+
+    def _drop_namespace(self, name: str) -> None:
+        self._namespaces.drop(name)
+        self._routes.drop_where(lambda key, _route: key[0] == name)
+        self._bundles.drop_where(lambda _id, bundle: bundle is None or bundle.namespace == name)
+
+    def _drop_script(self, namespace: str, script: str) -> None:
+        self._routes.drop((namespace, script))
+        # Not for truth, as they never change, but so that revoked secrets leave this memory.
+        gone = (namespace, script)
+        self._bundles.drop_where(
+            lambda _id, bundle: bundle is None or (bundle.namespace, bundle.script) == gone
+        )

@@ -1,0 +1,88 @@
+"""A bounded cache in front of a slow read: what :class:`RouteCache` is made of."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Shelf(Generic[Key, Value]):
+    """Least recently used out. For one event loop.
+
+    At once, one read a key. A read that began before its key was dropped still answers those who
+    had asked by then, but is not kept: the next one to ask reads again.
+    """
+
+    def __init__(self, capacity: int, load: Callable[[Key], Value], *, keep_none: bool) -> None:
+        self._capacity = capacity
+        self._load = load
+        self._keep_none = keep_none
+        self._kept: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
+        self._reads: dict[Key, asyncio.Task[Value]] = {}
+        self._running: set[asyncio.Task[Value]] = set()
+
+    async def get(self, key: Key, max_age_s: float) -> Value:
+        """The value, read again (in a thread) if missing or older than that. Raises as the read."""
+        kept = self._kept.get(key)
+        if kept is not None and time.monotonic() - kept[0] <= max_age_s:
+            self._kept.move_to_end(key)
+            return kept[1]
+        read = self._reads.get(key) or self._begin(key)
+        # Shielded: others may wait for the same read when this caller is cancelled.
+        return await asyncio.shield(read)
+
+    def drop(self, key: Key) -> None:
+        """Forget one key."""
+        self._kept.pop(key, None)
+        self._reads.pop(key, None)
+
+    def drop_where(self, gone: Callable[[Key, Value], bool]) -> None:
+        """Forget what meets a condition, and every read under way: it may meet it too."""
+        for key in [key for key, (_, value) in self._kept.items() if gone(key, value)]:
+            del self._kept[key]
+        self._reads.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+        self._reads.clear()
+
+    async def close(self) -> None:
+        """Forget everything and wait for what is being read."""
+        self.clear()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _begin(self, key: Key) -> asyncio.Task[Value]:
+        read = asyncio.create_task(self._read(key))
+        self._reads[key] = read
+        self._running.add(read)
+        read.add_done_callback(self._finish)
+        return read
+
+    def _finish(self, read: asyncio.Task[Value]) -> None:
+        self._running.discard(read)
+        # Looked at, lest asyncio log it: whoever still waits has it anyway.
+        if not read.cancelled():
+            read.exception()
+
+    async def _read(self, key: Key) -> Value:
+        began = time.monotonic()
+        try:
+            value = await asyncio.to_thread(self._load, key)
+        finally:
+            wanted = self._reads.get(key) is asyncio.current_task()
+            if wanted:
+                del self._reads[key]
+        if wanted and (value is not None or self._keep_none):
+            self._keep(key, began, value)
+        return value
+
+    def _keep(self, key: Key, began: float, value: Value) -> None:
+        self._kept[key] = (began, value)
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
