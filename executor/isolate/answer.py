@@ -1,0 +1,98 @@
+"""Running one handler and sending what comes of it: exactly one response, whatever it does."""
+
+import inspect
+from typing import Any
+
+from executor.isolate import frames
+from executor.isolate.door import pack
+from executor.isolate.handlers import Handlers
+from executor.isolate.invocation import Invocation, runtime
+from executor.isolate.workers.bodies import is_used, known_bytes, take_chunks
+from executor.isolate.workers.entrypoints import Context
+from executor.isolate.workers.headers import wire_pairs
+from executor.isolate.workers.requests import incoming_request
+from executor.isolate.workers.responses import FetchResponse
+from executor.isolate.workers.rpc import python_from_rpc, python_to_rpc
+
+CHUNK_BYTES = 256 * 1024
+
+_OUT_OF_MEMORY = {
+    phase: pack(frames.Failed(name="MemoryError", message="", memory=True, phase=phase))
+    for phase in ("load", "invoke", "background")
+}
+"""Packed while there is memory for it."""
+
+
+def tell_failure(error: BaseException, phase: str, *, pass_through: bool = False) -> None:
+    """Send what the tenant's code raised."""
+    channel = runtime.channel
+    assert channel is not None  # noqa: S101 - tenant code runs only behind an open door
+    if isinstance(error, MemoryError):
+        error.__traceback__ = None  # lets go of what its frames hold
+        channel.send_packed(_OUT_OF_MEMORY[phase])
+    else:
+        channel.send(runtime.failure(error, phase, pass_through=pass_through))
+
+
+class Answer:
+    """The response of one invocation."""
+
+    def __init__(self, invocation: Invocation, handlers: Handlers, env: Any) -> None:
+        self._invocation = invocation
+        self._handlers = handlers
+        self._env = env
+        self.given = False
+
+    async def give(self) -> None:
+        """Run the handler and send its response, or its failure. Never raises."""
+        try:
+            await (self._fetch() if self._invocation.frame.handler == "fetch" else self._rpc())
+        except BaseException as error:  # noqa: BLE001 - tenant code may raise anything
+            self.fail(error)
+        self.given = True
+
+    def fail(self, error: BaseException) -> None:
+        """Send a failure, unless the invocation was answered already."""
+        if not self.given:
+            self.given = True
+            tell_failure(error, "invoke", pass_through=self._invocation.pass_through)
+
+    async def _fetch(self) -> None:
+        frame = self._invocation.frame
+        ctx = Context(self._invocation)
+        handler = self._handlers.find(frame.entrypoint, "fetch", ctx, self._env)
+        response = await _result(handler(incoming_request(frame), self._env, ctx))
+        if not isinstance(response, FetchResponse):
+            raise TypeError(
+                f"The handler fetch() returned {type(response).__name__} instead of a Response"
+            )
+        await self._send(response)
+
+    async def _rpc(self) -> None:
+        frame = self._invocation.frame
+        ctx = Context(self._invocation)
+        method = self._handlers.find(frame.entrypoint, frame.handler, ctx, self._env)
+        value = await _result(method(*(python_from_rpc(each) for each in frame.arguments)))
+        self._invocation.channel.send(frames.Returned(value=python_to_rpc(value)))
+
+    async def _send(self, response: FetchResponse) -> None:
+        body, channel = response._body, self._invocation.channel
+        if is_used(body):
+            raise TypeError("Body has already been used. It can only be used once.")
+        data = b"" if body is None else known_bytes(body)
+        headers = wire_pairs(response._headers)
+        if body is None or (data is not None and len(data) <= frames.INLINE_BODY_BYTES):
+            whole = frames.Head(
+                status=response._status, headers=headers, body=data or b"", end=True
+            )
+            channel.send(whole)
+            return
+        channel.send(frames.Head(status=response._status, headers=headers))
+        async for chunk in take_chunks(body):
+            for start in range(0, len(chunk), CHUNK_BYTES):
+                channel.send(frames.Chunk(data=chunk[start : start + CHUNK_BYTES]))
+        channel.send(frames.End())
+
+
+async def _result(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value

@@ -1,0 +1,164 @@
+"""The isolate's end of the door: frames out, answers in.
+
+:class:`Channel` frames the socket; :class:`Calls` numbers what the tenant's code asks for and hands
+each answer to whoever awaits it. A door that closes or speaks nonsense ends the process: an isolate
+has no life without its executor.
+"""
+
+import asyncio
+import os
+import select
+import socket
+from collections import deque
+from typing import Any, NoReturn
+
+from executor.isolate import frames
+from executor.isolate.door import DoorBroken, Unpacker, pack
+
+READ_BYTES = 256 * 1024
+
+
+class NetworkError(OSError):
+    """A fetch() got no answer."""
+
+
+class SubrequestLimit(Exception):
+    """Too many subrequests."""
+
+
+KINDS: dict[str, type[Exception]] = {
+    "Error": Exception,
+    "KeyError": KeyError,
+    "NetworkError": NetworkError,
+    "NotImplementedError": NotImplementedError,
+    "OSError": OSError,
+    "PermissionError": PermissionError,
+    "RuntimeError": RuntimeError,
+    "SubrequestLimit": SubrequestLimit,
+    "TimeoutError": TimeoutError,
+    "TypeError": TypeError,
+    "ValueError": ValueError,
+}
+"""What a refusal is to the tenant's code, by its kind; any other kind is an ``Exception``."""
+
+
+class Channel:
+    """Frames over the door's socket, without ever waiting to write while there is to read."""
+
+    def __init__(self, door: socket.socket) -> None:
+        door.setblocking(False)
+        self._door = door
+        self._unpacker = Unpacker(frames.decode_to_isolate, frames.MAX_LOAD_BYTES)
+        self._arrived: deque[frames.ToIsolate] = deque()
+        self._readable = select.poll()
+        self._readable.register(door, select.POLLIN)
+        self._either = select.poll()
+        self._either.register(door, select.POLLIN | select.POLLOUT)
+
+    def send(self, frame: frames.FromIsolate) -> None:
+        """Send one frame. Raises ``ValueError`` if it is too large for the door."""
+        data = pack(frame)
+        if len(data) > frames.MAX_FRAME_BYTES:
+            raise ValueError(f"{len(data)} bytes are too many for one message")
+        self.send_packed(data)
+
+    def send_packed(self, data: bytes) -> None:
+        """Send a frame that is packed already, taking in meanwhile what arrives."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._door.send(rest) :]
+            except BlockingIOError:
+                if any(event & ~select.POLLOUT for _, event in self._either.poll()):
+                    self._take_in()
+            except OSError:
+                leave()
+
+    def wait(self, timeout_ms: int | None) -> bool:
+        """Whether something is there within that time; None waits for ever."""
+        return bool(self._arrived or self._readable.poll(timeout_ms))
+
+    def receive(self) -> frames.ToIsolate:
+        """The next frame, waiting for it."""
+        while not self._arrived:
+            self._readable.poll()
+            self._take_in()
+        return self._arrived.popleft()
+
+    def arrived(self) -> list[frames.ToIsolate]:
+        """What has come in, after :meth:`wait` said that there is something."""
+        self._take_in()
+        arrived = list(self._arrived)
+        self._arrived.clear()
+        return arrived
+
+    def _take_in(self) -> None:
+        try:
+            data = self._door.recv(READ_BYTES)
+            if not data:
+                leave()
+            self._arrived.extend(frame for frame, _ in self._unpacker.feed(data))
+        except BlockingIOError:
+            return
+        except (OSError, DoorBroken):
+            leave()
+
+
+def leave() -> NoReturn:
+    """End this process at once, with nothing of the tenant's run any more."""
+    os._exit(0)
+
+
+class Calls:
+    """Questions to the executor; several may be open at a time."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._open: dict[int, asyncio.Future[Any]] = {}
+        self._last = 0
+        self._last_stream = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether an answer may still come."""
+        return bool(self._open)
+
+    def new_stream(self) -> int:
+        """An id for a body that the isolate is going to write."""
+        self._last_stream += 1
+        return self._last_stream
+
+    async def ask(
+        self,
+        target: str,
+        method: str,
+        arguments: list[Any],
+        options: dict[str, Any] | None = None,
+    ) -> Any:
+        """What the executor answers. Raises what :data:`KINDS` says for a refusal."""
+        self._last = number = self._last + 1
+        answer = asyncio.get_running_loop().create_future()
+        self._channel.send(
+            frames.Call(
+                call=number,
+                target=target,
+                method=method,
+                arguments=arguments,
+                options=options or {},
+            )
+        )
+        self._open[number] = answer
+        try:
+            return await answer
+        finally:
+            self._open.pop(number, None)
+
+    def settle(self, frame: frames.Reply | frames.Refusal) -> None:
+        """Hand an answer over; one that nobody awaits any more is dropped."""
+        answer = self._open.pop(frame.call, None)
+        if answer is None or answer.done():
+            return
+        if isinstance(frame, frames.Reply):
+            answer.set_result(frame.value)
+        else:
+            answer.set_exception(KINDS.get(frame.kind, Exception)(frame.message))

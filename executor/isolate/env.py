@@ -1,0 +1,94 @@
+"""``env``: the worker's own values and bindings, and nothing else.
+
+There is one a process. What an invocation adds (outbound parameters) and what ``patch_env``
+overrides lies over it while it lasts.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from executor.isolate.workers.kv import KVNamespace
+from executor.isolate.workers.services import Service
+from executor.isolate.workers.values import to_js_dicts
+
+
+class Unavailable:
+    """A binding of a type that this platform does not have. Any use of it is refused."""
+
+    __slots__ = ("_name", "_type")
+
+    def __init__(self, name: str, type_: str) -> None:
+        self._name = name
+        self._type = type_
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise NotImplementedError(
+            f"env.{self._name}: bindings of type {self._type} are not available on this platform"
+        )
+
+
+BINDINGS: dict[str, Callable[[str], Any]] = {"kv_namespace": KVNamespace, "service": Service}
+"""What makes the tenant's side of a live binding, by its type."""
+
+
+class Env:
+    """The bindings as attributes."""
+
+    __slots__ = ("_added", "_base", "_patches")
+
+    def __init__(self) -> None:
+        self._base: dict[str, Any] = {}
+        self._added: dict[str, Any] = {}
+        self._patches: list[dict[str, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        for layer in (*reversed(self._patches), self._added, self._base):
+            if name in layer:
+                return layer[name]
+        raise AttributeError(f"env has no binding named {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in Env.__slots__:
+            raise AttributeError(f"env.{name} cannot be set; see patch_env")
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return "<env>"
+
+
+def fill(env: Env, values: Mapping[str, Any], live: Mapping[str, str]) -> None:
+    """Give the env its version's values and live bindings (name to type)."""
+    env._base = {name: to_js_dicts(value) for name, value in values.items()}
+    for name, type_ in live.items():
+        make = BINDINGS.get(type_)
+        env._base[name] = make(name) if make else Unavailable(name, type_)
+
+
+def begin(env: Env, added: Mapping[str, Any]) -> None:
+    """Make it the env of one invocation."""
+    if added or env._added:
+        env._added = {name: to_js_dicts(value) for name, value in added.items()}
+    env._patches.clear()
+
+
+def patcher(env: Env) -> Callable[..., Any]:
+    """The ``patch_env`` of that env."""
+
+    @contextmanager
+    def patch_env(
+        overrides: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **named: Any
+    ) -> Iterator[None]:
+        """Override values of ``env`` for a while."""
+        patch = {**dict(overrides), **named}
+        env._patches.append(patch)
+        try:
+            yield
+        finally:
+            env._patches[:] = [each for each in env._patches if each is not patch]
+
+    return patch_env

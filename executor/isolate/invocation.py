@@ -1,0 +1,136 @@
+"""The invocation that runs now: its log, its background work, its calls.
+
+An isolate serves one at a time, so there is one :data:`runtime` a process; the ``workers`` package
+reaches the executor through it.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from executor.isolate import frames
+from executor.isolate.calls import Calls, Channel
+
+MAX_MESSAGE_CHARS = 8 * 1024
+MAX_STACK_CHARS = 64 * 1024
+MAX_EARLY_LINES = 64
+"""Log lines written while the code loads are kept for the first invocation's log."""
+
+Report = Callable[[BaseException], str]
+"""The tenant's own traceback of an exception."""
+
+
+class Runtime:
+    """What tenant code's API rests on, in this process."""
+
+    def __init__(self) -> None:
+        self.channel: Channel | None = None
+        self.calls: Calls | None = None
+        self.invocation: Invocation | None = None
+        self.format_traceback: Report = lambda error: type(error).__name__
+        self._early: list[frames.Log] = []
+
+    def open(self, channel: Channel, format_traceback: Report) -> Calls:
+        """Take the door into use."""
+        self.channel = channel
+        self.calls = Calls(channel)
+        self.format_traceback = format_traceback
+        return self.calls
+
+    def begin(self, invocation: "Invocation") -> None:
+        """Make it the current one; what the code wrote while loading opens its log."""
+        self.invocation = invocation
+        early, self._early = self._early, []
+        for line in early:
+            invocation.log(line)
+
+    def end(self) -> None:
+        """Nothing runs now."""
+        self.invocation = None
+
+    def current(self) -> "Invocation":
+        """The invocation that runs. Raises ``RuntimeError`` where none does."""
+        if self.invocation is None:
+            raise RuntimeError("Disallowed operation called within global scope")
+        return self.invocation
+
+    async def ask(
+        self,
+        target: str,
+        method: str,
+        arguments: list[Any],
+        options: dict[str, Any] | None = None,
+    ) -> Any:
+        """Ask the executor, on behalf of the current invocation."""
+        self.current()
+        assert self.calls is not None  # noqa: S101 - an invocation came through the door
+        return await self.calls.ask(target, method, arguments, options)
+
+    def new_stream(self) -> int:
+        """An id for a body that this isolate writes."""
+        assert self.calls is not None  # noqa: S101 - as above
+        return self.calls.new_stream()
+
+    def log(self, level: str, text: str) -> None:
+        """Write one line to the worker's log."""
+        line = frames.Log(level=level, message=[text], timestamp=time.time_ns() // 1_000_000)
+        if self.invocation is not None:
+            self.invocation.log(line)
+        elif len(self._early) < MAX_EARLY_LINES:
+            self._early.append(line)
+
+    def failure(
+        self, error: BaseException, phase: str = "invoke", *, pass_through: bool = False
+    ) -> frames.Failed:
+        """What an exception of the tenant's code is to the executor."""
+        return frames.Failed(
+            name=type(error).__name__[:MAX_MESSAGE_CHARS],
+            message=_told(lambda: str(error))[:MAX_MESSAGE_CHARS],
+            stack=_told(lambda: self.format_traceback(error))[:MAX_STACK_CHARS],
+            memory=isinstance(error, MemoryError),
+            phase=phase,
+            pass_through=pass_through,
+        )
+
+
+runtime = Runtime()
+
+
+class Invocation:
+    """One run of one handler."""
+
+    def __init__(self, frame: frames.Invoke, channel: Channel) -> None:
+        self.frame = frame
+        self.channel = channel
+        self.pass_through = False
+        self.background: set[asyncio.Future[Any]] = set()
+        self._log_bytes_left = frame.log_bytes
+
+    def wait_until(self, awaitable: Awaitable[Any]) -> None:
+        """Keep the invocation going until that is over, too."""
+        self.background.add(asyncio.ensure_future(awaitable))
+
+    def log(self, line: frames.Log) -> None:
+        """Send a log line, within the bytes that this invocation may write."""
+        if self._log_bytes_left < 0:
+            return
+        text = str(line.message[0])
+        size = len(text.encode(errors="replace"))
+        if size > self._log_bytes_left:
+            line = frames.Log(level="warn", message=[self._cut(text)], timestamp=line.timestamp)
+            size = self._log_bytes_left + 1
+        self._log_bytes_left -= size
+        self.channel.send(line)
+
+    def _cut(self, text: str) -> str:
+        start = text.encode(errors="replace")[: self._log_bytes_left].decode(errors="ignore")
+        return f"{start}... [log truncated at {self.frame.log_bytes} bytes]"
+
+
+def _told(tell: Callable[[], str]) -> str:
+    """What an exception says of itself, which is the tenant's code and may do anything."""
+    try:
+        return str(tell()).encode(errors="replace").decode()
+    except BaseException as error:  # noqa: BLE001 - see above
+        return f"<{type(error).__name__} while describing the error>"

@@ -1,0 +1,136 @@
+"""The isolate's life once the sandbox stands: one worker version, one invocation at a time."""
+
+import asyncio
+import socket
+import time
+from typing import Any, NoReturn
+
+from executor.isolate import env as environment
+from executor.isolate import frames, policy
+from executor.isolate.answer import Answer, tell_failure
+from executor.isolate.calls import Channel, leave
+from executor.isolate.handlers import Handlers, discover
+from executor.isolate.invocation import Invocation, runtime
+from executor.isolate.loop import DoorLoop
+from executor.isolate.workers.facade import facades
+
+BACKGROUND_S = 30.0
+"""How long waitUntil work may go on after the response."""
+
+NEVER_ANSWERED = "The script will never generate a response"
+
+
+def serve(door: socket.socket) -> NoReturn:
+    """Do what comes through the door until it closes."""
+    isolate = Isolate(Channel(door))
+    isolate.channel.send(frames.Ready())
+    while True:
+        isolate.handle(isolate.channel.receive())
+
+
+class Isolate:
+    """One worker version in this process."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self._loop = DoorLoop(channel, runtime.open(channel, policy.format_traceback))
+        self._loop.set_exception_handler(_log_unretrieved)
+        self._env = environment.Env()
+        self._handlers: Handlers | None = None
+
+    def handle(self, frame: frames.ToIsolate) -> None:
+        """Do one thing that the executor wants; leave if it makes no sense."""
+        match frame:
+            case frames.Invoke() if self._handlers is not None:
+                self._invoke(frame, self._handlers)
+            case frames.Load() if self._handlers is None:
+                self._load(frame)
+            case frames.Compile() if self._handlers is None:
+                self._compile(frame)
+            case frames.Reply() | frames.Refusal():
+                pass  # to a call that was given up
+            case _:
+                leave()
+
+    def _load(self, frame: frames.Load) -> None:
+        environment.fill(self._env, frame.env, frame.live)
+        handlers = self._run_top_level(frame.main, frame.modules, frame.data)
+        if handlers is not None:
+            self.channel.send(frames.Loaded(handlers=handlers))
+
+    def _compile(self, frame: frames.Compile) -> None:
+        try:
+            result = policy.compile_sources(frame.sources, frame.main)
+        except MemoryError as error:
+            tell_failure(error, "load")
+            return
+        handlers: dict[str, list[str]] | None = {}
+        started_ns = time.process_time_ns()
+        if not result.errors and not frame.only_compile:
+            handlers = self._run_top_level(frame.main, result.modules, frame.data)
+        if handlers is None:
+            return
+        self.channel.send(
+            frames.Compiled(
+                modules=result.modules,
+                errors=list(result.errors),
+                warnings=list(result.warnings),
+                handlers=handlers,
+                startup_ms=(time.process_time_ns() - started_ns) // 1_000_000,
+            )
+        )
+
+    def _run_top_level(
+        self, main: str, modules: dict[str, bytes], data: dict[str, bytes]
+    ) -> dict[str, list[str]] | None:
+        """The listing of a main module's handlers; None if it failed, which has been told then."""
+        try:
+            space = policy.ModuleSpace(modules, data, facades(self._env))
+            self._handlers = discover(space.run_main(main))
+            return self._handlers.listing()
+        except BaseException as error:  # noqa: BLE001 - tenant code may raise anything
+            tell_failure(error, "load")
+            return None
+
+    def _invoke(self, frame: frames.Invoke, handlers: Handlers) -> None:
+        invocation = Invocation(frame, self.channel)
+        runtime.begin(invocation)
+        environment.begin(self._env, frame.env)
+        answer = Answer(invocation, handlers, self._env)
+        finished = self._loop.finish(answer.give())
+        answer.fail(RuntimeError(NEVER_ANSWERED))
+        if finished and invocation.background:
+            self._loop.finish(_wait_for_background(invocation))
+            _tell_background_failures(invocation)
+        clean = self._loop.forget()
+        runtime.end()
+        self.channel.send(frames.Done())
+        if not clean:
+            leave()  # a task refuses to end; it must not see the next invocation
+
+
+async def _wait_for_background(invocation: Invocation) -> None:
+    """Let waitUntil work end, and what it registers meanwhile."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + BACKGROUND_S
+    while pending := {task for task in invocation.background if not task.done()}:
+        left_s = deadline - loop.time()
+        if left_s <= 0:
+            runtime.log("warn", "waitUntil() tasks did not complete in time and were cancelled")
+            return
+        await asyncio.wait(pending, timeout=left_s)
+
+
+def _tell_background_failures(invocation: Invocation) -> None:
+    for task in invocation.background:
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            tell_failure(error, "background")
+
+
+def _log_unretrieved(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a task raised that nobody awaited."""
+    error = context.get("exception")
+    if error is None:
+        runtime.log("error", str(context.get("message", "")))
+    else:
+        runtime.log("error", runtime.failure(error).stack)
