@@ -39,6 +39,17 @@ async def push(client: redis.asyncio.Redis, reply_to: str, frames: Iterable[byte
     await pipeline.execute()
 
 
+async def stop(task: asyncio.Task[None]) -> None:
+    """Cancel ``task`` and wait for its end.
+
+    Repeated, because redis-py sends through ``asyncio.wait_for``, which before Python 3.12 loses a
+    cancellation that arrives together with its result.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
+
+
 class Inbox:
     """The frames of one id, in the order sent."""
 
@@ -80,9 +91,7 @@ class Mailbox:
     async def close(self) -> None:
         """Stop reading and drop the list."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await stop(self._task)
             self._task = None
         with contextlib.suppress(redis.RedisError):
             await self._redis.delete(self.reply_to)

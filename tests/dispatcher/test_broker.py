@@ -26,10 +26,13 @@ def settings(redis_url: str) -> Settings:
     return Settings(redis_url=redis_url)
 
 
+def send(settings: Settings, task: str, payload: bytes, **options: str) -> None:
+    with celery_app(settings) as app, app.connection_for_write() as connection:
+        app.send_task(task, [payload], connection=connection, ignore_result=True, **options)
+
+
 def sent_by_celery(settings: Settings) -> dict[str, Any]:
-    with celery_app(settings) as app:
-        app.send_task(DISPATCH_TASK, [PAYLOAD], queue=QUEUE, ignore_result=True)
-        app.pool.force_close_all()
+    send(settings, DISPATCH_TASK, PAYLOAD, queue=QUEUE)
     with redis_client(settings) as client:
         data = client.rpop(QUEUE)
     assert isinstance(data, bytes)
@@ -91,10 +94,9 @@ def test_ordinary_worker_runs_both(settings: Settings, tmp_path: Path) -> None:
     """An unmodified Celery worker runs the raw message and Celery's own alike."""
     script = tmp_path / "worker.py"
     script.write_text(textwrap.dedent(WORKER))
-    with celery_app(settings) as app, redis_client(settings) as client:
-        app.send_task(DISPATCH_TASK, [b"theirs"], queue=QUEUE)
+    with redis_client(settings) as client:
+        send(settings, DISPATCH_TASK, b"theirs", queue=QUEUE)
         client.lpush(QUEUE, celery_message(DISPATCH_TASK, PAYLOAD, QUEUE))
-        app.pool.force_close_all()
         worker = subprocess.Popen([sys.executable, str(script), settings.redis_url])
         try:
             first, second = (client.blpop(["seen"], timeout=25) for _ in range(2))
@@ -109,11 +111,11 @@ def test_ordinary_worker_runs_both(settings: Settings, tmp_path: Path) -> None:
 
 def test_compile_jobs_go_to_their_queue(settings: Settings) -> None:
     """A compile job sent by name lands on the compile queue; pickle is never accepted."""
-    with celery_app(settings) as app, redis_client(settings) as client:
-        app.send_task(COMPILE_TASK, [b""], ignore_result=True)
-        app.pool.force_close_all()
+    send(settings, COMPILE_TASK, b"")
+    with redis_client(settings) as client:
         assert client.llen(COMPILE_QUEUE) == 1
-    assert app.conf.accept_content == ["application/x-msgpack"]
+    with celery_app(settings) as app:
+        assert app.conf.accept_content == ["application/x-msgpack"]
 
 
 @pytest.mark.parametrize(
