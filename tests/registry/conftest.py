@@ -92,10 +92,21 @@ def postgresql_url(_postgresql_server: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+def emptied_postgresql_url(_postgresql_server: str) -> str:
+    """URL of the database that tests share, empty. Sooner there than a fresh one."""
+    url = _postgresql_server.format("postgres")
+    with psycopg.connect(url, autocommit=True) as connection:
+        if connection.execute("SELECT to_regclass('accounts')").fetchone() != (None,):
+            connection.execute("DELETE FROM accounts")
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings of an empty registry, once on each database."""
-    url = request.getfixturevalue("postgresql_url") if request.param == "postgresql" else ""
+    on_sqlite = request.param == "sqlite"
+    url = "" if on_sqlite else request.getfixturevalue("emptied_postgresql_url")
     return Settings(data=str(tmp_path / "data"), database_url=url)
 
 

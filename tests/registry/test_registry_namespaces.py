@@ -37,7 +37,9 @@ def test_a_name_that_may_not_be(registry: Registry, account: str, name: str) -> 
         registry.namespaces.get(account, name)
 
 
-def test_a_name_is_taken_over_all_accounts(registry: Registry, account: str, namespace: str) -> None:
+def test_a_name_is_taken_over_all_accounts(
+    registry: Registry, account: str, namespace: str
+) -> None:
     """Queues and hostnames are made of the name, so no other account may have it."""
     other = registry.accounts.create("Other").id
     for each in (account, other):
@@ -119,7 +121,7 @@ def test_outbound_rules_follow_a_rename(registry: Registry, account: str, namesp
 def test_outbound_rule_stays_in_the_account(
     registry: Registry, account: str, namespace: str
 ) -> None:
-    """Tenants' traffic cannot be sent to another account's worker, nor to a name yet to be taken."""
+    """Tenants' traffic goes neither to another account's worker nor to a name yet to be taken."""
     other = registry.accounts.create("Other").id
     registry.namespaces.create(other, "theirs")
     for target in ("theirs", "nobodys"):
