@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import httpx
 
-from cloister import addresses, credentials
+from cloister import credentials
 from cloister.client import Client, Module, script_path
 from cloister.errors import CloisterError, NotReady
 from cloister.settings import Settings
@@ -20,7 +20,6 @@ from cloister.settings import Settings
 READY_S = 60.0
 HELLO = "hello"
 DEPLOYED_MARK = "hello-deployed"
-HEALTH_PATHS = {"dispatch_bind": "/.cloister/healthz", "control_bind": "/healthz"}
 COMPATIBILITY_DATE = "2026-01-01"
 
 
@@ -32,21 +31,23 @@ def greet(settings: Settings) -> None:
         ApiError: the control API refuses the first worker.
     """
     deadline = time.monotonic() + READY_S
-    for setting, path in HEALTH_PATHS.items():
-        _wait_for(addresses.url(getattr(settings, setting)) + path, deadline)
     who = credentials.load(settings.data_dir)
     if who is None:
         raise NotReady(f"There is no {credentials.FILE_NAME} in {settings.data_dir}.")
+    _wait_for(f"{who.control_url}/client/v4/user/tokens/verify", deadline, who.api_token)
+    _wait_for(f"{who.dispatch_url}/.cloister/healthz", deadline)
     _deploy_hello(settings, who)
     click.echo(_message(settings, who))
 
 
-def _wait_for(url: str, deadline: float) -> None:
+def _wait_for(url: str, deadline: float, api_token: str = "") -> None:
+    headers = {"Authorization": f"Bearer {api_token}"} if api_token else {}
     while True:
         try:
-            if httpx.get(url, timeout=1, trust_env=False).is_success:
+            answer = httpx.get(url, headers=headers, timeout=1, trust_env=False)
+            if answer.is_success:
                 return
-            problem = "it is not healthy"
+            problem = f"status {answer.status_code}"
         except httpx.HTTPError as exc:
             problem = str(exc)
         if time.monotonic() >= deadline:

@@ -119,7 +119,7 @@ def _python(
 
 
 def _valkey(data_dir: Path, path: Path) -> Service:
-    command = valkey_command(path, data_dir, append_only=True)
+    command = [*valkey_command(path, data_dir, append_only=True), "--loglevel", "warning"]
     return Service(name="valkey", command=tuple(command), stop_s=5.0)
 
 

@@ -126,7 +126,10 @@ def test_a_killed_process_is_replaced(another_up: Make, http_client: httpx.Clien
 
 def _api_answers(account: Account, http_client: httpx.Client) -> bool:
     try:
-        return http_client.get(account.control_url + "/healthz").is_success
+        return http_client.get(
+            f"{account.control_url}/client/v4/user/tokens/verify",
+            headers={"Authorization": f"Bearer {account.token}"},
+        ).is_success
     except httpx.HTTPError:
         return False
 
