@@ -7,6 +7,7 @@ from a door. When the control socket closes, it ends, and being PID 1 takes ever
 """
 
 import argparse
+import contextlib
 import gc
 import importlib
 import os
@@ -21,7 +22,7 @@ from typing import NoReturn
 import msgspec
 
 from executor import sandbox
-from executor.sandbox import kernel, process, seccomp
+from executor.sandbox import kernel, limits, process, seccomp
 
 DEFAULT_SERVE = "executor.isolate.main:serve"
 
@@ -39,7 +40,26 @@ Serve = Callable[[socket.socket], object]
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
-    """To the zygote: fork an isolate; its door is attached."""
+    """To the zygote: fork an isolate; its door is attached.
+
+    It may allocate ``memory_bytes``; :class:`SetMemory` can change that, up to ``ceiling_bytes``.
+    """
+
+    id: int
+    memory_bytes: int
+    ceiling_bytes: int
+
+
+class SetMemory(msgspec.Struct, frozen=True, tag="memory"):
+    """To the zygote: from now on, this isolate may allocate so much. Answered by MemorySet."""
+
+    id: int
+    memory_bytes: int
+    ceiling_bytes: int
+
+
+class MemorySet(msgspec.Struct, frozen=True, tag="memory_set"):
+    """From the zygote: done, or the isolate has ended."""
 
     id: int
 
@@ -65,10 +85,11 @@ class Exited(msgspec.Struct, frozen=True, tag="exited"):
     peak_kb: int = 0
 
 
-ToHost = Up | StepFailure | Exited
+ToZygote = Fork | SetMemory
+ToHost = Up | StepFailure | MemorySet | Exited
 
 encode = msgspec.msgpack.Encoder().encode
-decode_fork = msgspec.msgpack.Decoder(Fork).decode
+decode_to_zygote = msgspec.msgpack.Decoder(ToZygote).decode
 decode_to_host = msgspec.msgpack.Decoder(ToHost).decode
 
 
@@ -77,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     control = _settle_descriptors(options.control)
     without = frozenset(filter(None, options.without.split(",")))
     serve = _warm_up(options.serve)
+    base_bytes = limits.address_space_bytes()
     try:
         sandbox.enclose(without)
         process.die_with_parent()
@@ -87,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         control.close()
         _watch(first)
     process.die_with_parent()
-    Zygote(control, serve, without).run()
+    Zygote(control, serve, without, base_bytes).run()
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -134,10 +156,13 @@ def _watch(first: int) -> NoReturn:
 class Zygote:
     """PID 1 of the isolates' world."""
 
-    def __init__(self, control: socket.socket, serve: Serve, without: frozenset[str]) -> None:
+    def __init__(
+        self, control: socket.socket, serve: Serve, without: frozenset[str], base_bytes: int
+    ) -> None:
         self._control = control
         self._serve = serve
         self._without = without
+        self._base_bytes = base_bytes
         self._isolates: dict[int, int] = {}
 
     def run(self) -> NoReturn:
@@ -163,25 +188,43 @@ class Zygote:
         message, doors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE_BYTES, 1)
         if not message:
             os._exit(0)
-        request = decode_fork(message)
-        (door,) = doors
+        match decode_to_zygote(message):
+            case Fork() as request:
+                (door,) = doors
+                self._fork(request, door)
+                os.close(door)
+            case SetMemory() as request:
+                self._set_memory(request)
+
+    def _fork(self, request: Fork, door: int) -> None:
         try:
             pid = os.fork()
         except OSError as exc:
             self._tell(StepFailure(request.id, "fork", str(exc)))
             self._tell(Exited(request.id, EXIT_STEP))
-        else:
-            if pid == 0:
-                self._become_isolate(request.id, door)
-            self._isolates[pid] = request.id
-        os.close(door)
+            return
+        if pid == 0:
+            self._become_isolate(request, door)
+        self._isolates[pid] = request.id
 
-    def _become_isolate(self, request: int, door: int) -> NoReturn:
+    def _set_memory(self, request: SetMemory) -> None:
+        pids = [pid for pid, number in self._isolates.items() if number == request.id]
+        for pid in pids:
+            # Ended, it is not reaped yet: the pid is its own.
+            with contextlib.suppress(ProcessLookupError):
+                limits.limit_memory(*self._bounds(request), pid)
+        self._tell(MemorySet(request.id))
+
+    def _bounds(self, request: Fork | SetMemory) -> tuple[int, int]:
+        """The address space's limit and its ceiling: what the zygote has itself comes on top."""
+        return self._base_bytes + request.memory_bytes, self._base_bytes + request.ceiling_bytes
+
+    def _become_isolate(self, request: Fork, door: int) -> NoReturn:
         """In the child: take the door, lose all else, serve. Never comes back."""
         code = EXIT_STEP
         try:
             sock = self._take_door(door)
-            sandbox.lock_down(self._without)
+            sandbox.lock_down(self._without, *self._bounds(request))
             code = EXIT_SERVE
             self._control.close()
             gc.enable()
@@ -189,7 +232,7 @@ class Zygote:
             code = 0
         except sandbox.StepFailed as exc:
             code = EXIT_STEP + 1 + exc.position
-            self._tell(StepFailure(request, exc.facility, str(exc)))
+            self._tell(StepFailure(request.id, exc.facility, str(exc)))
         finally:
             # Nothing of the zygote's stack may run in a child.
             os._exit(code)

@@ -6,6 +6,7 @@ One file per kernel facility; here, the order. :func:`enclose` is for the zygote
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from executor.sandbox import identity, landlock, limits, namespaces, process, seccomp
 from executor.sandbox.syscalls import DOOR_DESCRIPTOR
@@ -84,13 +85,16 @@ def enclose(without: Collection[str]) -> None:
     run(enclosure_steps(without))
 
 
-def lock_down(without: Collection[str]) -> None:
+def lock_down(without: Collection[str], total_bytes: int, ceiling_bytes: int) -> None:
     """Take from an isolate all that it does not need. The door alone stays.
+
+    Its address space is bounded by ``total_bytes``, which the zygote may move up to the ceiling.
 
     Raises:
         StepFailed: the cell would be incomplete; the isolate must end.
     """
-    run([step for step in ISOLATE_STEPS if step.facility not in without])
+    memory = Step("memory", partial(limits.limit_memory, total_bytes, ceiling_bytes))
+    run([step for step in (memory, *ISOLATE_STEPS) if step.facility not in without])
 
 
 def run(steps: Sequence[Step]) -> None:

@@ -25,21 +25,20 @@ LIMITS = {
 
 
 def limit_resources() -> None:
-    """Apply :data:`LIMITS`. Memory is limited from outside, once the tenant is known."""
+    """Apply :data:`LIMITS`."""
     for limit, value in LIMITS.items():
         resource.setrlimit(limit, (value, value))
 
 
-def address_space_bytes(pid: int) -> int:
-    """Size of a process's address space: what RLIMIT_AS counts."""
-    pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[0])
+def address_space_bytes() -> int:
+    """Size of our address space: what RLIMIT_AS counts. Needs ``/proc``."""
+    pages = int(Path("/proc/self/statm").read_bytes().split()[0])
     return pages * resource.getpagesize()
 
 
-def limit_memory(pid: int, total_bytes: int) -> None:
-    """Bound the address space of an isolate; allocations beyond it fail inside (MemoryError).
+def limit_memory(total_bytes: int, ceiling_bytes: int, pid: int = 0) -> None:
+    """Bound the address space of a process of our own user; beyond it, allocations fail inside.
 
-    Only the soft limit moves, so that it can be raised again; the isolate has no call to do so.
+    The soft limit can be raised again, up to the ceiling, from outside: isolates have no call to.
     """
-    _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
-    resource.prlimit(pid, resource.RLIMIT_AS, (total_bytes, hard))
+    resource.prlimit(pid, resource.RLIMIT_AS, (total_bytes, ceiling_bytes))

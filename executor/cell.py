@@ -1,0 +1,205 @@
+"""One isolate, seen from the executor: its door, its process, its end."""
+
+import asyncio
+import contextlib
+import enum
+import os
+import resource
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from executor.isolate.door import DoorClosed, HostDoor
+from executor.isolate.frames import FromIsolate, ToIsolate
+from executor.isolate.zygote import Exited
+
+_CPUCLOCK_SCHED = 2
+_PAGE_KB = resource.getpagesize() // 1024
+
+GRACE_S = 1.0
+"""From the door's end to the process's; then it is killed."""
+
+RESIDENT_SLACK_KB = 32 * 1024
+"""Pages shared by all isolates that come in as they are touched: no part of a tenant's memory."""
+
+
+class Death(enum.Enum):
+    """How an isolate ended."""
+
+    KILLED = "killed"  # by the executor, which gave a reason
+    REFUSED_CALL = "refused system call"  # SIGSYS: native code tried what seccomp forbids
+    FAULT = "fault"  # SIGSEGV and its like: the stack overflowed, or native code erred
+    KERNEL = "killed by the kernel"  # SIGKILL that was not ours: the machine ran out of memory
+    EXITED = "exited"
+    LOST = "lost"  # with its zygote
+
+
+class IsolateDied(Exception):
+    """The isolate is gone.
+
+    Attributes:
+        death: how it ended.
+        reason: what was given to ``kill()``; empty unless it was killed.
+        code: exit code, negative for a signal; None if it was lost.
+    """
+
+    def __init__(self, death: Death, reason: str, code: int | None) -> None:
+        super().__init__(f"{death.value}: {reason or code}")
+        self.death = death
+        self.reason = reason
+        self.code = code
+
+
+class Isolate:
+    """A sandboxed process that belongs to at most one worker version.
+
+    One task receives at a time.
+
+    Attributes:
+        pid: in the executor's PID namespace.
+        key: the version it belongs to; None while blank.
+        memory_bytes: what the tenant may allocate; see :meth:`set_memory`.
+        is_loaded: False while the answer to Load (Loaded or Failed) is still to be received by
+            whoever borrowed it; that one then sets it.
+        closed: set once the process is gone.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        process: int,
+        ended: "asyncio.Future[Exited | None]",
+        memory_bytes: int,
+        apply_memory: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self.pid = pid
+        self.memory_bytes = memory_bytes
+        self.key: str | None = None
+        self.is_loaded = False
+        self.idle_since_s = 0.0
+        self.closed = asyncio.Event()
+        self.on_closed: Callable[[Isolate], None] = lambda _isolate: None
+        self._process = process
+        self._ended = ended
+        self._apply_memory = apply_memory
+        self._reason = ""
+        self._cpu_ns = 0
+        self._door: HostDoor | None = None
+        self._base_kb = self._resident_kb()
+        ended.add_done_callback(self._close)
+
+    async def attach(self, sock: socket.socket, first: bytes) -> None:
+        """Take the door's socket, and what was read from it already; frames flow from here on."""
+        self._door = await HostDoor.open(sock, self._on_door_end)
+        self._door.data_received(first)
+
+    async def send(self, frame: ToIsolate) -> None:
+        """Send a frame; waits while the isolate is not reading.
+
+        Raises:
+            IsolateDied: it is gone.
+        """
+        try:
+            await self._attached.send(frame)
+        except DoorClosed:
+            raise await self._death() from None
+
+    async def receive(self) -> FromIsolate:
+        """The isolate's next frame.
+
+        Raises:
+            IsolateDied: it is gone; every frame that came before was handed out.
+        """
+        try:
+            return await self._attached.receive()
+        except DoorClosed:
+            raise await self._death() from None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the isolate is alive and has said nothing that nobody asked for."""
+        return not self._ended.done() and not self._attached.is_ended and self._attached.is_quiet
+
+    def cpu_ns(self) -> int:
+        """CPU time of the process since its fork. After its end: all it used."""
+        if not self._ended.done():
+            with contextlib.suppress(OSError):  # ended, and its zygote has yet to say so
+                self._cpu_ns = time.clock_gettime_ns((~self.pid << 3) | _CPUCLOCK_SCHED)
+        elif (exited := self._ended.result()) is not None:
+            self._cpu_ns = exited.cpu_ns
+        return self._cpu_ns
+
+    def peak_kb(self) -> int:
+        """The most memory the process held, KiB, beyond what it held when it was ready."""
+        exited = self._ended.result() if self._ended.done() else None
+        peak_kb = exited.peak_kb if exited else self._high_water_kb()
+        return max(0, peak_kb - self._base_kb)
+
+    async def set_memory(self, memory_bytes: int) -> None:
+        """Let the tenant allocate so much; beyond it, allocation fails inside (MemoryError).
+
+        Returns when that holds, or the isolate is gone; send() and receive() will say so.
+        """
+        if memory_bytes != self.memory_bytes:
+            self.memory_bytes = memory_bytes
+            await self._apply_memory(memory_bytes)
+
+    def exceeds_memory(self) -> bool:
+        """Whether it holds more than its limit all the same. The backstop of the rlimit."""
+        held_kb = self._resident_kb() - self._base_kb
+        return held_kb > self.memory_bytes // 1024 + RESIDENT_SLACK_KB
+
+    def kill(self, reason: str = "killed") -> None:
+        """End the process now. The first reason given is the one that counts."""
+        if self._ended.done():
+            return
+        self._reason = self._reason or reason
+        with contextlib.suppress(ProcessLookupError):  # it was ending already
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+
+    @property
+    def _attached(self) -> HostDoor:
+        if self._door is None:
+            raise RuntimeError("The door is not attached yet.")
+        return self._door
+
+    def _resident_kb(self) -> int:
+        try:
+            return int(Path(f"/proc/{self.pid}/statm").read_bytes().split()[1]) * _PAGE_KB
+        except (OSError, IndexError):
+            return 0
+
+    def _high_water_kb(self) -> int:
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return 0
+        _, _, peak = status.partition("VmHWM:")
+        return int(peak.split()[0]) if peak else 0
+
+    def _on_door_end(self, broken: str | None) -> None:
+        if broken is not None:
+            self.kill(f"broke the door's protocol: {broken}")
+        elif not self._ended.done():
+            # A process that is ending closes its door first; one that goes on has no business.
+            loop = asyncio.get_running_loop()
+            loop.call_later(GRACE_S, self.kill, "closed its door")
+
+    async def _death(self) -> IsolateDied:
+        exited = await asyncio.shield(self._ended)
+        if exited is None:
+            death = Death.KILLED if self._reason else Death.LOST
+            return IsolateDied(death, self._reason, None)
+        if exited.code == -signal.SIGKILL:
+            death = Death.KILLED if self._reason else Death.KERNEL
+            return IsolateDied(death, self._reason, exited.code)
+        if exited.code == -signal.SIGSYS:
+            return IsolateDied(Death.REFUSED_CALL, "", exited.code)
+        return IsolateDied(Death.FAULT if exited.code < 0 else Death.EXITED, "", exited.code)
+
+    def _close(self, _ended: "asyncio.Future[Exited | None]") -> None:
+        os.close(self._process)
+        self.closed.set()
+        self.on_closed(self)

@@ -1,0 +1,245 @@
+"""The isolates of one executor: blank ones that stand ready, warm ones kept for their version.
+
+An isolate belongs to one key (a worker version) from its first borrowing on, and never to another.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from cloister.errors import NotReady
+from cloister.settings import MIB, Settings
+from executor import doctor
+from executor.cell import Death, Isolate, IsolateDied
+from executor.isolate.frames import Load
+from executor.zygotes import COMMAND, Zygote
+
+__all__ = ["Death", "Isolate", "IsolateDied", "IsolatePool"]
+
+log = structlog.get_logger("executor.isolates")
+
+FORKS_AT_ONCE = 8
+RECYCLE_FORKS = 5_000
+RECYCLE_S = 3_600.0
+"""After so many forks or seconds a fresh zygote follows: the children of one share the layout of
+its memory and its hash seed."""
+
+WATCH_S = 0.5
+BACKOFF_S = (0.1, 5.0)
+"""First and longest pause after an isolate could not be made."""
+
+
+class IsolatePool:
+    """Makes, lends and ends isolates. Lives in one event loop."""
+
+    def __init__(self, settings: Settings, *, command: Sequence[str] = COMMAND) -> None:
+        self._settings = settings
+        self._command = command
+        self._without: frozenset[str] = frozenset()
+        self._zygote: Zygote | None = None
+        self._retired: set[Zygote] = set()
+        self._starting = asyncio.Lock()
+        self._forking = asyncio.Semaphore(FORKS_AT_ONCE)
+        self._blank: deque[Isolate] = deque()
+        self._warm: defaultdict[str, list[Isolate]] = defaultdict(list)
+        self._idle: OrderedDict[Isolate, None] = OrderedDict()
+        self._busy: set[Isolate] = set()
+        self._short = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    async def start(self) -> None:
+        """Check the kernel, start the zygote and the first blank isolate.
+
+        Raises:
+            NotReady: a facility is missing that the operator did not accept to be missing, or
+                the sandbox could not be built.
+        """
+        self._without = await asyncio.to_thread(doctor.admit, self._settings)
+        try:
+            self._blank.append(await self._make())
+        except BaseException:
+            await self.close()
+            raise
+        self._short.set()
+        self._tasks = [asyncio.create_task(self._refill()), asyncio.create_task(self._watch())]
+
+    async def close(self) -> None:
+        """End every isolate and zygote; returns when they are gone."""
+        self._closing = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        async with self._starting:
+            zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
+        await asyncio.gather(*(zygote.close() for zygote in zygotes))
+
+    async def borrow(self, key: str, load: Callable[[], Awaitable[Load]]) -> Isolate:
+        """An isolate of this key: the last one that came back, or a blank one that was sent Load.
+
+        In the latter case ``is_loaded`` is False: the borrower receives Loaded or Failed first.
+
+        Raises:
+            NotReady: no isolate can be made.
+            IsolateDied: it died as Load was sent.
+        """
+        while warm := self._take_warm(key):
+            if warm.is_quiet:
+                self._busy.add(warm)
+                return warm
+            warm.kill("spoke while idle")
+        frame = await load()
+        isolate = await self.blank()
+        isolate.key = key
+        try:
+            if frame.memory_bytes:
+                await isolate.set_memory(frame.memory_bytes)
+            await isolate.send(frame)
+        except BaseException:
+            self.release(isolate, reuse=False)
+            raise
+        return isolate
+
+    async def blank(self) -> Isolate:
+        """A sandboxed isolate that has run nothing yet. It, too, is given back by release().
+
+        Raises:
+            NotReady: none can be made.
+        """
+        isolate = self._take_blank() or await self._make()
+        self._short.set()
+        self._busy.add(isolate)
+        return isolate
+
+    def release(self, isolate: Isolate, *, reuse: bool) -> None:
+        """Give an isolate back: kept warm for its key, or ended.
+
+        ``reuse`` is only for one whose invocation ended in Done, or that was loaded and not used.
+        """
+        self._busy.discard(isolate)
+        if not reuse or isolate.key is None or not isolate.is_loaded or self._closing:
+            isolate.kill("released")
+            return
+        if not isolate.is_quiet:
+            isolate.kill("spoke while idle")
+            return
+        isolate.idle_since_s = time.monotonic()
+        self._warm[isolate.key].append(isolate)
+        self._idle[isolate] = None
+        while len(self._idle) > self._settings.warm_isolates:
+            self._evict(next(iter(self._idle)), "evicted")
+
+    def _take_warm(self, key: str) -> Isolate | None:
+        waiting = self._warm.get(key)
+        if not waiting:
+            return None
+        isolate = waiting[-1]
+        self._forget(isolate)
+        return isolate
+
+    def _take_blank(self) -> Isolate | None:
+        while self._blank:
+            isolate = self._blank.popleft()
+            if isolate.is_quiet:
+                return isolate
+            isolate.kill("spoke while blank")
+        return None
+
+    def _evict(self, isolate: Isolate, reason: str) -> None:
+        self._forget(isolate)
+        isolate.kill(reason)
+
+    def _forget(self, isolate: Isolate) -> None:
+        """Take an isolate out of every list, if it is in one."""
+        self._busy.discard(isolate)
+        if isolate in self._blank:
+            self._blank.remove(isolate)
+            self._short.set()
+        if isolate in self._idle and isolate.key is not None:
+            del self._idle[isolate]
+            waiting = self._warm[isolate.key]
+            waiting.remove(isolate)
+            if not waiting:
+                del self._warm[isolate.key]
+
+    async def _make(self) -> Isolate:
+        """Fork a blank isolate, from a new zygote if need be."""
+        async with self._forking:
+            zygote = await self._current_zygote()
+            isolate = await zygote.fork(self._settings.default_memory_mb * MIB)
+        isolate.on_closed = self._forget
+        return isolate
+
+    async def _current_zygote(self) -> Zygote:
+        async with self._starting:
+            if self._zygote is None or self._zygote.ended.is_set():
+                self._zygote = await self._start_zygote()
+            return self._zygote
+
+    async def _start_zygote(self) -> Zygote:
+        if self._closing:
+            raise NotReady("The executor is stopping.")
+        zygote = await Zygote.start(
+            self._command, self._without, self._settings.max_memory_mb * MIB
+        )
+        zygote.on_ended = self._on_zygote_ended
+        return zygote
+
+    def _on_zygote_ended(self, zygote: Zygote) -> None:
+        self._retired.discard(zygote)
+        if zygote is self._zygote and not self._closing:
+            log.error("zygote_died", busy=len(self._busy))
+        self._short.set()
+
+    async def _refill(self) -> None:
+        """Keep blank isolates ready."""
+        pause_s, longest_s = BACKOFF_S
+        while True:
+            await self._short.wait()
+            self._short.clear()
+            try:
+                while len(self._blank) < self._settings.blank_isolates:
+                    self._blank.append(await self._make())
+                pause_s, _ = BACKOFF_S
+            except NotReady as exc:
+                log.error("no_isolate", error=str(exc), pause_s=pause_s)  # noqa: TRY400 - expected
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, longest_s)
+                self._short.set()
+
+    async def _watch(self) -> None:
+        """Look after memory, idle isolates and old zygotes."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for isolate in [one for one in self._busy if one.exceeds_memory()]:
+                isolate.kill("memory")
+            self._expire(time.monotonic() - self._settings.isolate_idle_s)
+            try:
+                await self._recycle()
+            except NotReady as exc:
+                log.warning("zygote_not_recycled", error=str(exc))
+
+    def _expire(self, before_s: float) -> None:
+        while self._idle and (oldest := next(iter(self._idle))).idle_since_s < before_s:
+            self._evict(oldest, "idle")
+
+    async def _recycle(self) -> None:
+        """Start a fresh zygote beside one that has served long; end those without an isolate."""
+        for empty in [zygote for zygote in self._retired if not zygote.isolates]:
+            await empty.close()
+        old = self._zygote
+        if old is None or not _is_due(old):
+            return
+        async with self._starting:
+            self._zygote = await self._start_zygote()
+            self._retired.add(old)
+        for isolate in list(self._blank):
+            self._evict(isolate, "recycled")
+
+
+def _is_due(zygote: Zygote) -> bool:
+    age_s = time.monotonic() - zygote.started_s
+    return not zygote.ended.is_set() and (zygote.forks >= RECYCLE_FORKS or age_s >= RECYCLE_S)

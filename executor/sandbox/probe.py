@@ -1,0 +1,178 @@
+"""What this kernel, as we may use it here, offers for the sandbox: tried, not guessed.
+
+Each facility is tried in a child that is thrown away, forked from a process of its own
+(``python -I -m executor.sandbox.probe``), so that the caller may have threads.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from executor import sandbox
+from executor.sandbox import identity, kernel, landlock, limits, process, seccomp
+
+NAMESPACES = ("user", "mount", "pid", "net", "ipc", "uts", "cgroup")
+
+_SECONDS = 30
+_PLENTY_BYTES = 1 << 40
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a facility is there. ``detail`` is its version, or why it is not."""
+
+    name: str
+    found: bool
+    required: bool
+    bounds: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Facility:
+    """``attempt`` raises, or returns a detail, in a child."""
+
+    name: str
+    bounds: str
+    attempt: Callable[[], str | None]
+    required: bool = True
+
+
+def probe() -> list[Finding]:
+    """Try every facility, in the order in which an isolate meets them."""
+    command = [sys.executable, "-I", "-m", "executor.sandbox.probe"]
+    result = subprocess.run(  # noqa: S603 - our own command
+        command, stdout=subprocess.PIPE, env={}, cwd="/", timeout=_SECONDS, check=True
+    )
+    return msgspec.json.decode(result.stdout, type=list[Finding])
+
+
+def _namespace(name: str) -> Callable[[], None]:
+    """Make this namespace, in the way the zygote would."""
+
+    others = {other for other in NAMESPACES if other not in (name, "user")} | {"capabilities"}
+
+    def attempt() -> None:
+        # Root can do without a user namespace.
+        alone = name != "user" and _in_child(_namespace("user"))
+        sandbox.enclose(others | ({"user"} if alone else set()))
+        if name == "pid" and _in_child(_be_first):
+            raise OSError("the first process in it is not PID 1")
+
+    return attempt
+
+
+def _be_first() -> None:
+    if os.getpid() != 1:
+        raise OSError(f"PID {os.getpid()}")
+
+
+def _landlock() -> str:
+    process.no_new_privileges()
+    landlock.restrict()
+    return f"interface version {landlock.version()}"
+
+
+def _seccomp() -> None:
+    process.no_new_privileges()
+    seccomp.install()
+    os.getpid()
+
+
+def _prlimit() -> None:
+    limits.limit_memory(_PLENTY_BYTES, _PLENTY_BYTES, os.getpid())
+    limits.limit_resources()
+
+
+def _pidfd() -> None:
+    signal.pidfd_send_signal(os.pidfd_open(os.getpid()), 0)
+
+
+def _cgroup_delegation() -> str:
+    """The group we are in, if we may divide it and bound memory in it."""
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    ours = [line.removeprefix("0::") for line in lines if line.startswith("0::")]
+    group = Path("/sys/fs/cgroup") / ours[0].lstrip("/") if ours else None
+    if group is None or not os.access(group / "cgroup.subtree_control", os.W_OK):
+        raise OSError("no version 2 group of ours to divide")
+    if "memory" not in (group / "cgroup.controllers").read_text().split():
+        raise OSError("no memory controller")
+    return str(group)
+
+
+FACILITIES = (
+    Facility("identity", "isolates are not root", identity.leave_root),
+    Facility("user", "no power outside the cell", _namespace("user")),
+    Facility("mount", "no file: the root is empty", _namespace("mount")),
+    Facility("pid", "no other process is seen; all end together", _namespace("pid")),
+    Facility("net", "no network", _namespace("net")),
+    Facility("ipc", "no shared memory of System V", _namespace("ipc")),
+    Facility("uts", "no host name", _namespace("uts")),
+    Facility("cgroup", "no view of control groups", _namespace("cgroup"), required=False),
+    Facility("capabilities", "no right of root's", identity.drop_capabilities),
+    Facility("no_new_privs", "no right gained by running a file", process.no_new_privileges),
+    Facility("landlock", "no file, TCP port or outside process", _landlock),
+    Facility("seccomp", "only listed system calls", _seccomp),
+    Facility("dumpable", "no memory read by processes of the same user", identity.hide_memory),
+    Facility("rlimits", "memory, processes, descriptors, files, stack", _prlimit),
+    Facility("pidfd", "kills reach the isolate and no other process", _pidfd),
+    Facility("cgroup2", "memory and CPU of all isolates together", _cgroup_delegation, False),
+)
+
+
+def _findings() -> Iterable[Finding]:
+    kernel.machine()
+    for facility in FACILITIES:
+        detail = _attempt(facility.attempt)
+        yield Finding(
+            name=facility.name,
+            found=not detail.startswith(_FAILED),
+            required=facility.required,
+            bounds=facility.bounds,
+            detail=detail.removeprefix(_FAILED),
+        )
+
+
+_FAILED = "!"
+
+
+def _attempt(attempt: Callable[[], str | None]) -> str:
+    """Run it in a child and return its detail, marked if it failed."""
+    read, write = os.pipe()
+
+    def child() -> None:
+        try:
+            detail = attempt() or ""
+        except Exception as exc:
+            os.write(write, f"{_FAILED}{exc}".encode())
+            raise
+        os.write(write, detail.encode())
+
+    code = _in_child(child)
+    os.close(write)
+    with os.fdopen(read, "rb") as stream:
+        detail = stream.read().decode()
+    if code and not detail.startswith(_FAILED):
+        return f"{_FAILED}ended with {code}"
+    return detail
+
+
+def _in_child(function: Callable[[], object]) -> int:
+    """Exit code of a child that calls this and ends: negative for a signal, 1 if it raised."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            function()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(msgspec.json.encode(list(_findings())))
