@@ -15,7 +15,7 @@ from executor.isolate.main import serve
 
 DEADLINE_S = 10.0
 
-Handler = Callable[[frames.Call], Any]
+Answers = Callable[[frames.Call], Any]
 
 LATER = object()
 """From a test's handler: the test answers by itself."""
@@ -112,17 +112,17 @@ class Cell:
         assert isinstance(answer, frames.Loaded | frames.Failed)
         return answer
 
-    def invoke(self, handler: Handler | None = None, **fields: Any) -> Result:
-        """Run one invocation, ``handler`` answering what it asks for."""
+    def invoke(self, answers: Answers | None = None, **fields: Any) -> Result:
+        """Run one invocation, ``answers`` answering what it asks for."""
         self.send(frames.Invoke(**{"url": "https://worker.example/", **fields}))
         result = Result()
         while not isinstance(frame := self.receive(), frames.Done):
             assert frame is not None, "the isolate has gone"
             result.order.append(type(frame).__name__)
-            self._take(frame, result, handler)
+            self._take(frame, result, answers)
         return result
 
-    def _take(self, frame: frames.FromIsolate, result: Result, handler: Handler | None) -> None:
+    def _take(self, frame: frames.FromIsolate, result: Result, answers: Answers | None) -> None:
         match frame:
             case frames.Head():
                 result.head = frame
@@ -136,14 +136,14 @@ class Cell:
                 result.logs.append(frame)
             case frames.Call():
                 result.calls.append(frame)
-                self._answer(frame, handler)
+                self._answer(frame, answers)
 
-    def _answer(self, call: frames.Call, handler: Handler | None) -> None:
-        if handler is None:
+    def _answer(self, call: frames.Call, answers: Answers | None) -> None:
+        if answers is None:
             self.send(frames.Refusal(call=call.call, kind="Error", message="no calls here"))
             return
         try:
-            value = handler(call)
+            value = answers(call)
         except Refused as refused:
             self.send(frames.Refusal(call=call.call, kind=refused.kind, message=str(refused)))
         else:
@@ -182,10 +182,10 @@ def cell() -> Iterator[Cell]:
 def run(cell: Cell) -> Callable[..., Result]:
     """Load a worker's source into the isolate and run one invocation."""
 
-    def run(source: str, handler: Handler | None = None, **fields: Any) -> Result:
+    def run(source: str, answers: Answers | None = None, **fields: Any) -> Result:
         load = {name: fields.pop(name) for name in ("env", "live") if name in fields}
         answer = cell.load(source, **load)
         assert isinstance(answer, frames.Loaded), answer
-        return cell.invoke(handler, **fields)
+        return cell.invoke(answers, **fields)
 
     return run
