@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
 from cloister.errors import Invalid, NotReady, SettingInvalid
 from cloister.settings import Settings
 
 KEY = re.compile(r"[a-z]+/[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+
+
+KEEPING = (LocalStore, S3Store, GCSStore, AzureStore)
+"""Stores that keep what they are given; obstore has others, in memory for one."""
 
 
 class Blobs:
@@ -38,9 +42,12 @@ class Blobs:
         if not settings.object_store_url:
             return cls(LocalStore(settings.data_dir / "blobs", mkdir=True))
         try:
-            return cls(from_url(settings.object_store_url))
+            store = from_url(settings.object_store_url)
         except (BaseError, ValueError) as exc:
             raise SettingInvalid(f"CLOISTER_OBJECT_STORE_URL cannot be used: {exc}") from exc
+        if not isinstance(store, KEEPING):
+            raise SettingInvalid("CLOISTER_OBJECT_STORE_URL must begin with file, s3, gs or az.")
+        return cls(store)
 
     def get(self, key: str) -> bytes | None:
         """The blob, or None if there is none."""

@@ -45,7 +45,7 @@ class Cipher:
         """
         try:
             return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], about.encode())
-        except InvalidTag as exc:
+        except (InvalidTag, ValueError) as exc:
             raise NotReady("A stored secret does not open with this CLOISTER_SECRET_KEY.") from exc
 
 
