@@ -102,7 +102,9 @@ def test_named_entrypoints(cell):
     assert cell.invoke(entrypoint="Base", handler="shared").returned == "shared"
 
 
-@pytest.mark.parametrize("name", ["_private", "helper", "make", "nothing", "__init__", "env", "ctx"])
+@pytest.mark.parametrize(
+    "name", ["_private", "helper", "make", "nothing", "__init__", "env", "ctx"]
+)
 def test_what_is_no_rpc_method(cell, name):
     """Private, static, class and missing methods do not exist for a caller."""
     cell.load(NAMED)
@@ -126,7 +128,12 @@ def test_all_decides_what_is_exported():
     class Other(WorkerEntrypoint):
         def fetch(self): ...
 
-    module = {"Default": Default, "Other": Other, "_Hidden": Other, "WorkerEntrypoint": WorkerEntrypoint}
+    module = {
+        "Default": Default,
+        "Other": Other,
+        "_Hidden": Other,
+        "WorkerEntrypoint": WorkerEntrypoint,
+    }
     assert list(discover(module).listing()) == ["Default", "Other"]
     assert list(discover({**module, "__all__": ["Default"]}).listing()) == ["Default"]
 

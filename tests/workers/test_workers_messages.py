@@ -314,6 +314,4 @@ async def test_received_response():
 
 
 def _as_dict(incoming):
-    return {
-        name: getattr(incoming, name) for name in incoming.__struct_fields__ if name != "body"
-    }
+    return {name: getattr(incoming, name) for name in incoming.__struct_fields__ if name != "body"}
