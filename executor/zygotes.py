@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from cloister.errors import NotReady
-from executor.cell import Isolate
+from executor.cell import Isolate, IsolateDied
 from executor.isolate import zygote
 from executor.isolate.door import READ_BYTES, DoorClosed
 from executor.isolate.frames import Ready
@@ -116,6 +116,9 @@ class Zygote:
             NotReady: there is none; the message names the step that failed.
         """
         ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        # Before the isolate can speak: the kernel notes the sender only for one who wants to know.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         try:
             with theirs:
                 number = self._ask(theirs, memory_bytes)
@@ -150,9 +153,7 @@ class Zygote:
         apply_memory = partial(self._set_memory, number)
         isolate = Isolate(pid, process, ended, memory_bytes, apply_memory)
         await isolate.attach(door, first)
-        if not isinstance(await isolate.receive(), Ready):
-            isolate.kill("spoke out of turn")
-            raise NotReady("An isolate did not say that it is ready.")
+        await _check_ready(isolate)
         return isolate
 
     async def _set_memory(self, number: int, memory_bytes: int) -> None:
@@ -226,8 +227,6 @@ class Zygote:
 async def _introduction(door: socket.socket) -> tuple[int, bytes]:
     """The first bytes from an isolate, with its pid as the kernel tells it."""
     loop = asyncio.get_running_loop()
-    door.setblocking(False)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     readable = asyncio.Event()
     loop.add_reader(door, readable.set)
     try:
@@ -263,6 +262,16 @@ def _check_open(door: socket.socket) -> None:
     hang_up.register(door, 0)
     if hang_up.poll(0):
         raise DoorClosed
+
+
+async def _check_ready(isolate: Isolate) -> None:
+    try:
+        frame = await isolate.receive()
+    except IsolateDied as exc:
+        raise NotReady(f"An isolate ended before it was ready: {exc}.") from exc
+    if not isinstance(frame, Ready):
+        isolate.kill("spoke out of turn")
+        raise NotReady("An isolate did not say that it is ready.")
 
 
 def _describe(ended: "asyncio.Future[Exited | None]") -> str:
