@@ -1,1 +1,28 @@
-"""The host's side of ``env.*``: one file per binding type."""
+"""The host's side of ``env.*``: one file per binding type.
+
+A binding answers the calls of one invocation with that worker's own rights. A type that is not in
+:data:`TYPES` is refused.
+"""
+
+from typing import Any
+
+from executor.bindings.base import Binding, Refused, Scope
+from executor.bindings.kv import Kv
+from executor.bindings.service import Service
+
+TYPES: dict[str, type[Binding]] = {"kv_namespace": Kv, "service": Service}
+
+
+def open_binding(spec: dict[str, Any], scope: Scope) -> Binding:
+    """The binding of an uploaded description.
+
+    Raises:
+        Refused: this executor does not know the type.
+    """
+    kind = str(spec.get("type"))
+    if kind not in TYPES:
+        raise Refused("NotImplementedError", f"Bindings of type {kind!r} are not available here.")
+    return TYPES[kind](spec, scope)
+
+
+__all__ = ["TYPES", "Binding", "Refused", "Scope", "open_binding"]

@@ -60,7 +60,15 @@ _REFUSED_V6 = tuple(
 
 
 class FetchRefused(Exception):
-    """fetch() may not do this. The message is shown to the tenant."""
+    """fetch() may not do this. The tenant sees an exception of this kind with this message."""
+
+    kind = "PermissionError"
+
+
+class FetchInvalid(FetchRefused):
+    """The request is not one that can be sent."""
+
+    kind = "TypeError"
 
 
 @dataclass(frozen=True)
@@ -98,15 +106,15 @@ def parse(url: str, ports: Sequence[int]) -> Target:
             a host in a form that different software reads differently.
     """
     if len(url) > MAX_URL_BYTES:
-        raise FetchRefused("The URL is too long.")
+        raise FetchInvalid("The URL is too long.")
     if _FORBIDDEN.search(url.strip(" ")):
-        raise FetchRefused("The URL contains a character that is not allowed in one.")
+        raise FetchInvalid("The URL contains a character that is not allowed in one.")
     try:
         parsed = httpx.URL(url.strip(" "))
     except (httpx.InvalidURL, UnicodeError, ValueError):
-        raise FetchRefused(f"Invalid URL: {url[:200]}") from None
+        raise FetchInvalid(f"Invalid URL: {url[:200]}") from None
     if parsed.scheme not in DEFAULT_PORTS:
-        raise FetchRefused("fetch() understands http: and https: URLs only.")
+        raise FetchInvalid("fetch() understands http: and https: URLs only.")
     if parsed.userinfo or "@" in parsed.netloc.decode("ascii", "replace"):
         raise FetchRefused("The URL must not carry a user name or password.")
     port = DEFAULT_PORTS[parsed.scheme] if parsed.port is None else parsed.port
@@ -123,11 +131,11 @@ def join(base: Target, location: str, ports: Sequence[int]) -> Target:
         FetchRefused: as :func:`parse`.
     """
     if _FORBIDDEN.search(location.strip(" ")):
-        raise FetchRefused("The redirect's URL contains a character that is not allowed in one.")
+        raise FetchInvalid("The redirect's URL contains a character that is not allowed in one.")
     try:
         joined = httpx.URL(base.url).join(location.strip(" "))
     except (httpx.InvalidURL, UnicodeError, ValueError):
-        raise FetchRefused(f"Invalid redirect: {location[:200]}") from None
+        raise FetchInvalid(f"Invalid redirect: {location[:200]}") from None
     return parse(str(joined), ports)
 
 
@@ -146,7 +154,7 @@ def canonical_host(host: str) -> str:
         # Octal, hexadecimal, single-number forms: resolvers turn them into addresses.
         return str(_address(host))
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise FetchRefused("The URL's host is not a valid name.")
+        raise FetchInvalid("The URL's host is not a valid name.")
     return host
 
 
@@ -154,7 +162,7 @@ def _address(text: str) -> Address:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        raise FetchRefused("The URL's host is not a valid address.") from None
+        raise FetchInvalid("The URL's host is not a valid address.") from None
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
         raise FetchRefused("The URL's host names an interface of this machine.")
     return address

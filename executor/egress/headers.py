@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from executor.egress.guard import FetchRefused
+from executor.egress.guard import FetchInvalid
 
 Headers = list[tuple[str, str]]
 
@@ -38,10 +38,10 @@ def outgoing(headers: Iterable[tuple[str, str]]) -> Headers:
     for name, value in headers:
         value = value.strip(" \t")
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise FetchRefused(f"Invalid header: {name[:100]!r}.")
+            raise FetchInvalid(f"Invalid header: {name[:100]!r}.")
         size += len(name) + len(value) + 4
         if size > MAX_HEADERS_BYTES:
-            raise FetchRefused("The request's headers are too large.")
+            raise FetchInvalid("The request's headers are too large.")
         if name.lower() not in OURS:
             kept.append((name.lower(), value))
     return kept

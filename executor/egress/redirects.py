@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from executor.egress import headers as rules
-from executor.egress.guard import FetchRefused, Target, join, parse
+from executor.egress.guard import FetchInvalid, Target, join, parse
 from executor.egress.headers import Headers
 from executor.egress.response import FetchedResponse, FetchFailed
 
@@ -37,9 +37,9 @@ async def follow(request: OutgoingRequest, hop: Hop, ports: Sequence[int]) -> Fe
         Exception: whatever ``hop`` raises.
     """
     if request.method not in METHODS:
-        raise FetchRefused(f"fetch() does not send {request.method[:20]} requests.")
+        raise FetchInvalid(f"fetch() does not send {request.method[:20]} requests.")
     if request.redirect not in ("follow", "manual", "error"):
-        raise FetchRefused(f"Unknown redirect mode {request.redirect[:20]!r}.")
+        raise FetchInvalid(f"Unknown redirect mode {request.redirect[:20]!r}.")
     target = parse(request.url, ports)
     request = replace(request, url=target.url, headers=rules.outgoing(request.headers))
     for hops in range(MAX_REDIRECTS + 1):

@@ -1,0 +1,40 @@
+"""The Celery app of an executor.
+
+Run with ``celery -A executor.app worker -P solo --without-gossip --without-mingle
+--without-heartbeat -Q compile``. The queues of the namespaces are added by
+:class:`executor.consumer.NamespaceQueues`. Messages do not run as Celery tasks: each task's
+strategy hands them to the engine, which supervises all isolates on one event loop.
+"""
+
+from typing import NoReturn
+
+from celery import Celery
+
+from cloister.broker import celery_app
+from cloister.messages import COMPILE_TASK, DISPATCH_TASK
+from cloister.settings import Settings
+from executor.consumer import WAKE_TASK, NamespaceQueues
+from executor.engine import EngineStep
+
+
+def create_app(settings: Settings) -> Celery:
+    """The app of a worker that serves the namespaces of ``settings``."""
+    app = celery_app(settings)
+    app.cloister_settings = settings
+    app.steps["worker"].add(EngineStep)
+    app.steps["consumer"].add(NamespaceQueues)
+    for name, strategy in (
+        (DISPATCH_TASK, "dispatch"),
+        (COMPILE_TASK, "compile_job"),
+        (WAKE_TASK, "wake"),
+    ):
+        app.task(name=name, Strategy=f"executor.strategy:{strategy}", shared=False)(_run)
+    return app
+
+
+def _run(payload: bytes) -> NoReturn:
+    """What a Celery pool would run; the strategies leave nothing to it."""
+    raise RuntimeError(f"a message of {len(payload)} bytes went round its strategy")
+
+
+app = create_app(Settings.from_env())

@@ -1,0 +1,56 @@
+"""What every binding is, and what it may use of the invocation that it serves."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+from cloister.registry.registry import Registry
+from executor.egress.redirects import OutgoingRequest
+from executor.isolate.frames import Incoming
+from executor.streams import Streams
+
+
+class Refused(Exception):
+    """A call fails; the tenant's code sees an exception of this kind with this message.
+
+    Kinds are the names in ``executor.isolate.calls.KINDS``.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+class Scope(Protocol):
+    """What a binding may use of the invocation that it serves."""
+
+    registry: Registry
+    streams: Streams
+
+    async def in_thread(self, function: Any, *arguments: Any, **options: Any) -> Any:
+        """Run something that blocks."""
+
+    def count(self) -> None:
+        """Count a subrequest. Raises Refused over the limit."""
+
+    async def fetch_worker(
+        self, script: str, request: OutgoingRequest, *, entrypoint: str | None, props: Any
+    ) -> Incoming:
+        """Send a request to another worker of the namespace."""
+
+    async def call_worker(
+        self, script: str, method: str, arguments: list[Any], *, entrypoint: str | None, props: Any
+    ) -> Any:
+        """Call a method of another worker of the namespace."""
+
+
+class Binding(ABC):
+    """One live binding in one invocation. ``spec`` is the binding as uploaded."""
+
+    def __init__(self, spec: dict[str, Any], scope: Scope) -> None:
+        self.spec = spec
+        self.scope = scope
+
+    @abstractmethod
+    async def call(self, method: str, arguments: list[Any], options: dict[str, Any]) -> Any:
+        """Answer a call. Raises Refused."""

@@ -1,0 +1,80 @@
+"""Which queues this worker consumes: those of every namespace it serves, at any time.
+
+A namespace made while the worker runs is added at once, a deleted one goes, and after each
+reconnect to the broker the whole set is built again, since Celery's consumer forgets what was added
+to it (celery issue 7733).
+"""
+
+import logging
+from typing import Any
+
+from celery import bootsteps
+
+from cloister.broker import celery_message, redis_client
+from cloister.messages import dispatch_queue
+from executor.engine import Engine
+
+log = logging.getLogger(__name__)
+
+WAKE_TASK = "cloister.wake"
+WAKE_TTL_S = 60
+
+OUR_TASKS = "cloister."
+"""Celery brings tasks of its own; nothing that a message could name runs here but ours."""
+
+
+class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Consumer bootstep, between Celery's task consumer and its event loop."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        self._engine: Engine = consumer.controller.engine
+        self._wake_queue = f"wake.{self._engine.id}"
+        self._consumed: frozenset[str] = frozenset()
+
+    def start(self, consumer: Any) -> None:
+        """Called after each connect, before the first message is taken."""
+        consumer.task_consumer.no_ack = True
+        consumer.task_consumer.channel.qos.can_consume = self._engine.has_room
+        consumer.strategies = {
+            name: strategy
+            for name, strategy in consumer.strategies.items()
+            if name.startswith(OUR_TASKS)
+        }
+        consumer.add_task_queue(self._wake_queue)
+        self._consumed = frozenset()
+        self._apply(consumer, wake=False)
+        self._engine.listen(
+            on_room=lambda: consumer.call_soon(_nothing),
+            on_names=lambda: consumer.call_soon(self._apply, consumer),
+        )
+
+    def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Called before each reconnect and at the end."""
+        self._engine.listen(on_room=_nothing, on_names=_nothing)
+
+    def _apply(self, consumer: Any, *, wake: bool = True) -> None:
+        """Consume what the engine serves by now, and nothing else. On Celery's thread."""
+        if consumer.task_consumer is None:
+            return
+        names = self._engine.names
+        for name in sorted(names - self._consumed):
+            consumer.add_task_queue(dispatch_queue(name))
+        for name in sorted(self._consumed - names):
+            consumer.cancel_task_queue(dispatch_queue(name))
+        if wake and names != self._consumed:
+            self._wake()
+        self._consumed = names
+
+    def _wake(self) -> None:
+        """Cut short the BRPOP under way, which still waits on the queues as they were."""
+        message = celery_message(WAKE_TASK, b"", self._wake_queue)
+        with redis_client(self._engine.settings) as client:
+            client.lpush(self._wake_queue, message)
+            client.expire(self._wake_queue, WAKE_TTL_S)
+
+
+def _nothing() -> None:
+    """Waking the event loop is the whole effect."""

@@ -1,0 +1,162 @@
+"""The seam between Celery's thread and the event loop that supervises all isolates."""
+
+import asyncio
+import logging
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from celery import bootsteps
+
+from cloister.errors import CloisterError
+from cloister.messages import CompileJob, Invocation
+from cloister.settings import Settings
+from executor.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+BATCH = 32
+"""Most invocations in one message."""
+
+DRAIN_S = 8.0
+"""How long what runs may take to finish after SIGTERM."""
+
+
+class Engine:
+    """One event loop in a thread of its own. The public methods are for Celery's thread.
+
+    Two counters bound the work: ``_taken`` is written by Celery's thread only, ``_done`` by the
+    loop only, so that neither needs a lock.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.id = uuid.uuid4().hex
+        self.names: frozenset[str] = frozenset()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="engine")
+        self._supervisor: Supervisor | None = None
+        self._names_task: asyncio.Task[None] | None = None
+        self._taken = 0
+        self._done = 0
+        self._is_full = False
+        self._on_room: Callable[[], Any] = _nothing
+        self._on_names: Callable[[], Any] = _nothing
+
+    def start(self) -> None:
+        """Start the loop and everything on it; returns when it is ready.
+
+        Raises:
+            CloisterError: something that is needed is not there.
+        """
+        self._thread.start()
+        try:
+            self._call(self._open())
+        except BaseException:
+            self._end_loop()
+            raise
+
+    def stop(self) -> None:
+        """Finish what runs, within :data:`DRAIN_S`, and end every isolate."""
+        if self._thread.is_alive():
+            self._call(self._close())
+            self._end_loop()
+
+    def submit(self, invocations: Sequence[Invocation]) -> None:
+        """Run these."""
+        self._taken += len(invocations)
+        self._loop.call_soon_threadsafe(self._submit, invocations)
+
+    def submit_job(self, job: CompileJob) -> None:
+        """Do this."""
+        self._taken += 1
+        self._loop.call_soon_threadsafe(self._submit_job, job)
+
+    def has_room(self) -> bool:
+        """Whether another message may be taken; the rest stay in Valkey."""
+        running = self._taken - self._done
+        room = running == 0 or running + BATCH <= self.settings.executor_concurrency
+        self._is_full = not room
+        return room
+
+    def listen(self, *, on_room: Callable[[], Any], on_names: Callable[[], Any]) -> None:
+        """Called from the loop's thread: there is room again; :attr:`names` has changed."""
+        self._on_room = on_room
+        self._on_names = on_names
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _call(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    async def _open(self) -> None:
+        self._supervisor = await Supervisor.open(self.settings, self.id)
+        known = asyncio.Event()
+
+        def tell(names: frozenset[str]) -> None:
+            self.names = names
+            known.set()
+            self._on_names()
+
+        self._names_task = asyncio.create_task(self._supervisor.follow_names(tell))
+        await known.wait()
+
+    async def _close(self) -> None:
+        if self._names_task is not None:
+            self._names_task.cancel()
+        if self._supervisor is not None:
+            await self._supervisor.close(DRAIN_S)
+
+    def _submit(self, invocations: Sequence[Invocation]) -> None:
+        for invocation in invocations:
+            self._ready.submit(invocation, self._finished)
+
+    def _submit_job(self, job: CompileJob) -> None:
+        self._ready.submit_job(job, self._finished)
+
+    @property
+    def _ready(self) -> Supervisor:
+        if self._supervisor is None:
+            raise RuntimeError("the engine is not started")
+        return self._supervisor
+
+    def _finished(self) -> None:
+        self._done += 1
+        if self._is_full:
+            self._on_room()
+
+
+class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Worker bootstep: the engine stands before the first message is taken, and stops after the
+    last. If tenants may not run here, the worker says why and exits."""
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        worker.engine = Engine(worker.app.cloister_settings)
+
+    def start(self, worker: Any) -> None:
+        """Start the engine."""
+        try:
+            worker.engine.start()
+        except CloisterError as exc:
+            print(f"executor: {exc}", file=sys.stderr)  # noqa: T201 - the operator reads it
+            raise SystemExit(1) from exc
+
+    def stop(self, worker: Any) -> None:
+        """Drain and stop it."""
+        worker.engine.stop()
+
+    terminate = stop
+
+
+def _nothing() -> None:
+    """Nobody listens."""

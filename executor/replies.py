@@ -1,0 +1,170 @@
+"""Response frames on their way to the dispatcher that waits.
+
+Frames of one turn of the loop, and those that come up while a write is in flight, leave in one
+pipeline: idle means no delay, load shares the round trip. A streamed response spends credit, which
+the dispatcher renews as its client takes the bytes.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from cloister.mailbox import REPLY_TTL_S
+from cloister.messages import (
+    CHUNK_BYTES,
+    STREAM_WINDOW_BYTES,
+    Chunk,
+    CompileAnswer,
+    End,
+    Failure,
+    Frame,
+    Head,
+    Headers,
+    encode,
+)
+from cloister.outcomes import Outcome
+from executor.work import Ended
+
+log = logging.getLogger(__name__)
+
+
+class Undeliverable(Exception):
+    """Nobody takes this response: it was given up, or a part of it was lost on the way."""
+
+
+class Replies:
+    """Writes frames, in order for each id, to reply lists. One for each executor."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+        self._pending: list[tuple[str, str, bytes]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._lost: set[str] = set()
+
+    def send(self, reply_to: str, frame: Frame | CompileAnswer) -> None:
+        """Queue a frame.
+
+        Raises:
+            Undeliverable: an earlier frame of this id was lost; a response with a hole in it
+                must not look whole.
+        """
+        if frame.id in self._lost and not isinstance(frame, Failure):
+            raise Undeliverable
+        self._pending.append((reply_to, frame.id, encode(frame)))
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    def forget(self, id_: str) -> None:
+        """This id sends nothing any more."""
+        self._lost.discard(id_)
+
+    async def drain(self) -> None:
+        """Wait until everything queued is written."""
+        while self._writer is not None:
+            await asyncio.shield(self._writer)
+
+    async def _write(self) -> None:
+        await asyncio.sleep(0)  # the rest of this turn's frames come along
+        while self._pending:
+            batch, self._pending = self._pending, []
+            try:
+                await self._push(batch)
+            except (RedisError, OSError) as exc:
+                # Not tried again: the server may have done it, and frames must not come twice.
+                log.warning("%d response frames were lost: %s", len(batch), exc)
+                self._lost.update(id_ for _, id_, _ in batch)
+        self._writer = None
+
+    async def _push(self, batch: list[tuple[str, str, bytes]]) -> None:
+        lists: dict[str, list[bytes]] = {}
+        for reply_to, _, data in batch:
+            lists.setdefault(reply_to, []).append(data)
+        pipeline = self._client.pipeline(transaction=False)
+        for reply_to, frames in lists.items():
+            pipeline.rpush(reply_to, *frames)
+            pipeline.expire(reply_to, REPLY_TTL_S)
+        await pipeline.execute()
+
+
+class ReplySink:
+    """One invocation's response, sent to its dispatcher."""
+
+    def __init__(self, replies: Replies, reply_to: str, id_: str, executor_id: str) -> None:
+        self._replies = replies
+        self._reply_to = reply_to
+        self._id = id_
+        self._executor_id = executor_id
+        self._window_bytes = STREAM_WINDOW_BYTES
+        self._aborted = False
+        self._renewed = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next bytes have to wait for credit."""
+        return self._window_bytes <= 0 and not self._aborted
+
+    async def head(self, status: int, headers: Headers, body: bytes, *, end: bool) -> None:
+        """Send status and headers, and what there is of the body."""
+        whole = end and len(body) <= CHUNK_BYTES
+        self._send(
+            Head(
+                id=self._id,
+                status=status,
+                headers=headers,
+                executor=self._executor_id,
+                body=body if whole else b"",
+                end=whole,
+            )
+        )
+        if not whole and body:
+            await self.chunk(body)
+        if end and not whole:
+            await self.end()
+
+    async def chunk(self, data: bytes) -> None:
+        """Send more of the body, once there is credit."""
+        for start in range(0, len(data), CHUNK_BYTES):
+            await self.wait_for_credit()
+            piece = data[start : start + CHUNK_BYTES]
+            self._window_bytes -= len(piece)
+            self._send(Chunk(id=self._id, data=piece))
+
+    async def end(self) -> None:
+        """The body is complete."""
+        self._send(End(id=self._id))
+
+    async def returned(self, value: Any) -> None:
+        """A dispatcher asks for responses only."""
+        raise Ended(Outcome.INTERNAL, f"a message got {type(value).__name__}, not a response")
+
+    async def fail(self, ended: Ended) -> None:
+        """There is no (whole) response."""
+        self._send(Failure(id=self._id, outcome=ended.outcome, message=ended.message))
+
+    async def wait_for_credit(self) -> None:
+        """Return once bytes may be sent.
+
+        Raises:
+            Undeliverable: the response was aborted meanwhile.
+        """
+        while self.is_full:
+            self._renewed.clear()
+            await self._renewed.wait()
+        if self._aborted:
+            raise Undeliverable
+
+    def credit(self, granted_bytes: int) -> None:
+        """The dispatcher takes so many bytes more."""
+        self._window_bytes += granted_bytes
+        self._renewed.set()
+
+    def abort(self) -> None:
+        """Wake whoever waits for credit; no more of the body will be sent."""
+        self._aborted = True
+        self._renewed.set()
+
+    def _send(self, frame: Frame) -> None:
+        self._replies.send(self._reply_to, frame)

@@ -1,0 +1,335 @@
+"""Serves what one isolate asks for, with its worker's rights: fetch(), bindings, streams."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import time
+from concurrent.futures import Executor
+from typing import Any, Protocol
+
+import msgspec
+
+from cloister.messages import Outbound
+from cloister.outcomes import Outcome
+from cloister.registry.registry import Registry
+from cloister.registry.views import Bundle, Route
+from cloister.settings import Settings
+from executor import outbound
+from executor.bindings import Binding, Refused, open_binding
+from executor.egress.client import Client
+from executor.egress.guard import FetchRefused, HostRules
+from executor.egress.network import Resolve
+from executor.egress.redirects import OutgoingRequest
+from executor.egress.response import FetchedResponse, FetchFailed
+from executor.hop import HopResponse, LocalSink
+from executor.invocation import Run
+from executor.isolate import frames
+from executor.isolates import Isolate, IsolateDied
+from executor.streams import (
+    BytesReader,
+    Chained,
+    Pulled,
+    Readable,
+    StreamRefused,
+    Streams,
+    as_request,
+)
+from executor.work import Ended
+
+log = logging.getLogger(__name__)
+
+CALLS_AT_ONCE = 1_000
+"""Open calls of one isolate; further ones are refused."""
+
+
+class Neighbours(Protocol):
+    """The executor, as calls use it."""
+
+    settings: Settings
+    registry: Registry
+
+    @property
+    def threads(self) -> Executor:
+        """Where blocking work is done."""
+
+    @property
+    def resolve(self) -> Resolve:
+        """Looks names up."""
+
+    async def route(self, namespace: str, script: str) -> Route | None:
+        """The live version under a name."""
+
+    async def host_rules(self, namespace: str) -> HostRules | None:
+        """A namespace's own lists; None if the namespace is gone."""
+
+    def call(
+        self,
+        caller: Run,
+        route: Route,
+        invoke: frames.Invoke,
+        body: Readable | None,
+        rules: frozenset[HostRules],
+    ) -> LocalSink:
+        """Start another worker on behalf of a caller. Raises Ended."""
+
+
+class Server:
+    """One for each invocation: the isolate's calls, answered concurrently."""
+
+    def __init__(self, host: Neighbours, run: Run, bundle: Bundle, isolate: Isolate) -> None:
+        self.registry = host.registry
+        self.streams = Streams(run.work.body)
+        self._host = host
+        self._run = run
+        self._bundle = bundle
+        self._isolate = isolate
+        self._bindings: dict[str, Binding] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._callees: list[LocalSink] = []
+        self._client: Client | None = None
+
+    def take(self, call: frames.Call) -> None:
+        """Begin to serve a call."""
+        task = asyncio.get_running_loop().create_task(self._serve(call))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Drop what is not served yet, and everything open."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for callee in self._callees:
+            callee.cancel()
+        await self.streams.close()
+        if self._client is not None:
+            await self._client.close()
+
+    async def _serve(self, call: frames.Call) -> None:
+        try:
+            answer = await self._answer(call)
+        except IsolateDied:
+            return
+        except Exception:
+            log.exception("a call of %s failed", self._run.work.id)
+            answer = _refusal(call, "Error", "internal error")
+        with contextlib.suppress(IsolateDied):  # whoever receives from it says why
+            await self._isolate.send(answer)
+
+    async def _answer(self, call: frames.Call) -> frames.Reply | frames.Refusal:
+        try:
+            return frames.Reply(call=call.call, value=await self._value(call))
+        except Refused as refused:
+            return _refusal(call, refused.kind, refused.message)
+        except FetchRefused as refused:
+            return _refusal(call, refused.kind, str(refused))
+        except FetchFailed as failed:
+            return _refusal(call, "NetworkError", str(failed))
+        except StreamRefused as refused:
+            return _refusal(call, "OSError", str(refused))
+        except Ended as ended:
+            return _refusal(call, ended.name or "Error", ended.message)
+
+    async def _value(self, call: frames.Call) -> Any:
+        if len(self._tasks) > CALLS_AT_ONCE:
+            raise Refused("RuntimeError", "Too many calls are open at once.")
+        if call.target == "fetch":
+            return await self._fetch(call)
+        if call.target == "stream":
+            return await self._stream(call)
+        if call.target not in self._bindings:
+            spec = self._bundle.live.get(call.target)
+            if spec is None:
+                raise Refused("KeyError", f"There is no binding named {call.target[:100]!r}.")
+            self._bindings[call.target] = open_binding(spec, self)
+        return await self._bindings[call.target].call(call.method, call.arguments, call.options)
+
+    async def _stream(self, call: frames.Call) -> bytes | None:
+        match call.method, call.arguments:
+            case "read", [int(stream)]:
+                return await self.streams.read(stream)
+            case "write", [int(stream), bytes(data)]:
+                await self.streams.write(stream, data)
+            case "cancel", [int(stream)]:
+                await self.streams.cancel(stream)
+            case _:
+                raise Refused("TypeError", "There is no such operation on a stream.")
+        return None
+
+    async def _fetch(self, call: frames.Call) -> frames.Incoming:
+        try:
+            wanted = call.arguments[0] if call.arguments else None
+            outgoing = msgspec.convert(wanted, frames.Outgoing)
+        except msgspec.ValidationError as exc:
+            raise Refused("TypeError", "fetch() takes a request.") from exc
+        request = as_request(outgoing, self.streams)
+        through = self._run.work.outbound
+        if through is None or self._run.work.is_outbound:
+            response = await (await self._direct()).fetch(request)
+        else:
+            ask = functools.partial(self._ask_outbound, through)
+            limit_bytes = self._host.settings.egress_body_bytes
+            response = await outbound.fetch_through(ask, request, limit_bytes)
+        return await self._incoming(response)
+
+    async def _direct(self) -> Client:
+        if self._client is None:
+            rules = await self._rules()
+            settings, resolve = self._host.settings, self._host.resolve
+            self._client = Client(settings, resolve, rules, self)
+        return self._client
+
+    async def _ask_outbound(
+        self, through: Outbound, request: OutgoingRequest
+    ) -> tuple[HopResponse, LocalSink]:
+        route = await self._host.route(through.namespace, through.script)
+        if route is None:
+            raise FetchRefused("The outbound worker of this namespace is missing.")
+        return await self._ask(route, request, entrypoint=None, props={})
+
+    async def _incoming(self, response: FetchedResponse) -> frames.Incoming:
+        """What the isolate gets: a short body at once, any other as a stream."""
+        inline, stream = b"", None
+        if response.length is not None and response.length <= frames.INLINE_BODY_BYTES:
+            inline, rest = await _start(response)
+            stream = self.streams.open(rest) if rest is not None else None
+        else:
+            stream = self.streams.open(response.body)
+        return frames.Incoming(
+            status=response.status,
+            headers=response.headers,
+            url=response.url,
+            redirected=response.redirected,
+            status_text=response.status_text,
+            body=inline,
+            stream=stream,
+        )
+
+    async def _ask(
+        self, route: Route, request: OutgoingRequest, *, entrypoint: str | None, props: Any
+    ) -> tuple[HopResponse, LocalSink]:
+        """Send a request to another worker; the head of its response, and where the rest comes."""
+        self.begin()
+        started = time.monotonic()
+        status = 0
+        try:
+            sink = await self._start_callee(route, *_invoke(request, entrypoint, props))
+            answer = await sink.answer
+            if not isinstance(answer, HopResponse):
+                raise Ended(Outcome.INTERNAL)
+            status = answer.status
+        finally:
+            self.end(request.method, request.url, status, (time.monotonic() - started) * 1000)
+        return answer, sink
+
+    async def _start_callee(
+        self, route: Route, invoke: frames.Invoke, body: Readable | None
+    ) -> LocalSink:
+        sink = self._host.call(self._run, route, invoke, body, await self._rules())
+        self._callees.append(sink)
+        return sink
+
+    async def _rules(self) -> frozenset[HostRules]:
+        """Those of every namespace on whose behalf this worker runs, and of its own."""
+        own = await self._host.host_rules(self._run.work.namespace)
+        if own is None:
+            raise FetchRefused("The namespace is gone.")
+        return frozenset({*self._run.work.rules, own})
+
+    async def _callee(self, script: str) -> Route:
+        route = await self._host.route(self._run.work.namespace, script)
+        if route is None:
+            raise Refused("Error", "Worker not found.")
+        return route
+
+    # What bindings use:
+
+    async def in_thread(self, function: Any, *arguments: Any, **options: Any) -> Any:
+        """Run something that blocks."""
+        call = functools.partial(function, *arguments, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._host.threads, call)
+
+    def count(self) -> None:
+        """Count a subrequest."""
+        record = self._run.record
+        if record.subrequest_count >= (self._run.work.limits.subrequests or 0):
+            raise Refused("SubrequestLimit", "Too many subrequests.")
+        record.subrequest_count += 1
+
+    async def fetch_worker(
+        self, script: str, request: OutgoingRequest, *, entrypoint: str | None, props: Any
+    ) -> frames.Incoming:
+        """Send a request to another worker of the namespace."""
+        route = await self._callee(script)
+        answer, sink = await self._ask(route, request, entrypoint=entrypoint, props=props)
+        stream = None if answer.end else self.streams.open(sink)
+        return frames.Incoming(
+            status=answer.status,
+            headers=answer.headers,
+            url=request.url,
+            body=answer.body,
+            stream=stream,
+        )
+
+    async def call_worker(
+        self, script: str, method: str, arguments: list[Any], *, entrypoint: str | None, props: Any
+    ) -> Any:
+        """Call a method of another worker of the namespace."""
+        route = await self._callee(script)
+        self.count()
+        invoke = frames.Invoke(
+            handler=method, entrypoint=entrypoint, arguments=arguments, props=props
+        )
+        sink = await self._start_callee(route, invoke, None)
+        return await sink.answer
+
+    # What the client counts with:
+
+    def begin(self) -> None:
+        """A hop of a fetch() begins."""
+        self.count()
+
+    def end(self, method: str, url: str, status: int, wall_ms: float) -> None:
+        """It is over."""
+        self._run.record.subrequest(method, url, status, wall_ms)
+
+
+def _refusal(call: frames.Call, kind: str, message: str) -> frames.Refusal:
+    return frames.Refusal(call=call.call, kind=kind, message=message)
+
+
+def _invoke(
+    request: OutgoingRequest, entrypoint: str | None, props: Any
+) -> tuple[frames.Invoke, Readable | None]:
+    """The callee's request. A long or streamed body is pulled by it."""
+    inline = b""
+    body: Readable | None = None
+    if isinstance(request.body, bytes):
+        if len(request.body) <= frames.INLINE_BODY_BYTES:
+            inline = request.body
+        else:
+            body = BytesReader(request.body)
+    elif request.body is not None:
+        body = Pulled(request.body)
+    invoke = frames.Invoke(
+        entrypoint=entrypoint,
+        method=request.method,
+        url=request.url,
+        headers=request.headers,
+        body=inline,
+        body_is_streamed=body is not None,
+        props=props,
+    )
+    return invoke, body
+
+
+async def _start(response: FetchedResponse) -> tuple[bytes, Readable | None]:
+    """All of a short body, or all of it as a stream if it turns out to be long."""
+    start = b""
+    while data := await response.body.read():
+        start += data
+        if len(start) > frames.INLINE_BODY_BYTES:
+            return b"", Chained(start, response.body)
+    return start, None

@@ -1,0 +1,173 @@
+"""Bodies that flow through the door of one invocation, in both directions, a piece at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from executor.egress.redirects import OutgoingRequest
+from executor.isolate.frames import INLINE_BODY_BYTES, Outgoing
+
+MAX_OPEN = 256
+"""Streams of one invocation in each direction."""
+
+REQUEST_BODY = 0
+"""The id of the request's own body."""
+
+
+class StreamRefused(Exception):
+    """No such stream, or too many. The message is shown to the tenant."""
+
+
+class Readable(Protocol):
+    """A body that is pulled."""
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at the end."""
+
+    async def close(self) -> None:
+        """No more will be read."""
+
+
+class BytesReader:
+    """A body that is all there."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+
+    async def read(self) -> bytes:
+        """The next piece."""
+        piece, self._data = self._data[:INLINE_BODY_BYTES], self._data[INLINE_BODY_BYTES:]
+        return bytes(piece)
+
+    async def close(self) -> None:
+        """Drop the rest."""
+        self._data = memoryview(b"")
+
+
+class Chained:
+    """A body whose start was read already."""
+
+    def __init__(self, start: bytes, rest: Readable) -> None:
+        self._start = BytesReader(start)
+        self._rest = rest
+
+    async def read(self) -> bytes:
+        """The next piece."""
+        return await self._start.read() or await self._rest.read()
+
+    async def close(self) -> None:
+        """Drop the rest."""
+        await self._rest.close()
+
+
+class Pulled:
+    """A body that comes from an iterator."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+
+    async def read(self) -> bytes:
+        """The next piece."""
+        return await anext(self._pieces, b"")
+
+    async def close(self) -> None:
+        """Read no more."""
+
+
+class _Written:
+    """A body that the isolate writes: one piece is held until its reader took it."""
+
+    def __init__(self) -> None:
+        self._pieces: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
+        self._dropped = False
+        self._ended = False
+
+    async def write(self, data: bytes) -> None:
+        if self._ended:
+            raise StreamRefused("The stream was closed.")
+        if self._dropped:
+            return  # nobody reads the rest; the call that the body belongs to tells why
+        self._ended = not data
+        await self._pieces.put(data)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        try:
+            while data := await self._pieces.get():
+                yield data
+        finally:
+            self._dropped = True
+            if not self._pieces.empty():
+                self._pieces.get_nowait()
+
+
+class Streams:
+    """The streams of one invocation."""
+
+    def __init__(self, body: Readable | None) -> None:
+        self._readable: dict[int, Readable] = {}
+        if body is not None:
+            self._readable[REQUEST_BODY] = body
+        self._written: dict[int, _Written] = {}
+        self._last = REQUEST_BODY
+
+    def open(self, body: Readable) -> int:
+        """Give a body an id that the isolate may read."""
+        if len(self._readable) >= MAX_OPEN:
+            raise StreamRefused("Too many bodies are open; read or cancel some.")
+        self._last += 1
+        self._readable[self._last] = body
+        return self._last
+
+    async def read(self, stream: int) -> bytes:
+        """The next bytes of a body; empty at the end, and from then on.
+
+        Raises:
+            StreamRefused: no such stream was ever opened.
+            Exception: whatever the body raises.
+        """
+        if stream not in self._readable:
+            if 0 <= stream <= self._last:
+                return b""
+            raise StreamRefused("There is no such stream.")
+        data = await self._readable[stream].read()
+        if not data:
+            await self.cancel(stream)
+        return data
+
+    async def cancel(self, stream: int) -> None:
+        """Close a body early."""
+        body = self._readable.pop(stream, None)
+        if body is not None:
+            await body.close()
+
+    async def write(self, stream: int, data: bytes) -> None:
+        """Take bytes of a body that the isolate sends; returns when there is room for more."""
+        await self._outgoing(stream).write(data)
+
+    def written(self, stream: int) -> AsyncIterator[bytes]:
+        """The pieces of a body that the isolate sends."""
+        return self._outgoing(stream).pieces()
+
+    def _outgoing(self, stream: int) -> _Written:
+        if stream not in self._written:
+            if len(self._written) >= MAX_OPEN:
+                raise StreamRefused("Too many bodies were sent as streams.")
+            self._written[stream] = _Written()
+        return self._written[stream]
+
+    async def close(self) -> None:
+        """Close every body."""
+        for stream in list(self._readable):
+            await self.cancel(stream)
+
+
+def as_request(outgoing: Outgoing, streams: Streams) -> OutgoingRequest:
+    """What an isolate asks fetch() for, its streamed body attached."""
+    body = streams.written(outgoing.stream) if outgoing.stream is not None else outgoing.body
+    return OutgoingRequest(
+        url=outgoing.url,
+        method=outgoing.method.upper(),
+        headers=outgoing.headers,
+        body=body or None,
+        redirect=outgoing.redirect,
+    )

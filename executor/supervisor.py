@@ -1,0 +1,283 @@
+"""What of an executor lives on its event loop: one of each, shared by all invocations."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from cloister.blobs import Blobs
+from cloister.broker import async_redis
+from cloister.errors import NotReady
+from cloister.limits import Limits, effective
+from cloister.messages import Cancel, CompileJob, Credit, Invocation, Note
+from cloister.outcomes import Outcome
+from cloister.registry import RouteCache, open_registry
+from cloister.registry.views import Bundle, Route
+from cloister.settings import MIB, Settings
+from executor.compiling import Compiler, Uncompilable
+from executor.egress.guard import HostRules
+from executor.egress.network import Resolver
+from executor.gate import Gate
+from executor.hop import LocalSink
+from executor.invocation import Answerer, Run
+from executor.isolate import frames
+from executor.isolates import Isolate, IsolatePool
+from executor.notes import Notes
+from executor.replies import Replies, ReplySink, Undeliverable
+from executor.request_body import RequestBody
+from executor.serving import Server
+from executor.streams import Readable
+from executor.traces import Traces, fetch_event
+from executor.work import MAX_DEPTH, Ended, Work
+
+log = logging.getLogger(__name__)
+
+THREADS = 16
+"""For the registry's database and its like."""
+
+NAMES_RETRY_S = 1.0
+
+
+class Supervisor:
+    """Runs invocations and compile jobs. Made by :meth:`open`, on the loop that it lives on."""
+
+    def __init__(self, settings: Settings, executor_id: str) -> None:
+        self.settings = settings
+        self.id = executor_id
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="registry")
+        self.resolve = Resolver()
+        self.gate = Gate(settings.worker_concurrency, settings.worker_concurrency)
+        self.registry = open_registry(settings)
+        self.pool = IsolatePool(settings)
+        self._routes = RouteCache(self.registry, settings)
+        self._redis = async_redis(settings)
+        self._compiler = Compiler(settings, Blobs.open(settings), self.pool)
+        self.traces = Traces(self._redis, settings.logs_kept)
+        self._replies = Replies(self._redis)
+        self._notes = Notes(self._redis, executor_id, self._take_note)
+        self._turns = asyncio.Semaphore(settings.executor_concurrency)
+        self._runs: dict[str, tuple[Run, ReplySink]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def open(cls, settings: Settings, executor_id: str) -> "Supervisor":
+        """Check the sandbox and start everything.
+
+        Raises:
+            CloisterError: something that is needed is not there.
+        """
+        supervisor = cls(settings, executor_id)
+        await supervisor.pool.start()
+        await supervisor._routes.start()
+        await supervisor._notes.start()
+        return supervisor
+
+    async def close(self, drain_s: float) -> None:
+        """Let what runs finish for so long, end what is left, and stop everything."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=drain_s)
+        for run, _ in self._runs.values():
+            run.stop(Outcome.INTERNAL)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._notes.close()
+        await self._replies.drain()
+        await self.traces.drain()
+        await self.pool.close()
+        await self._routes.close()
+        await self._redis.aclose()
+        self.resolve.close()
+        self.threads.shutdown()
+        self.registry.close()
+
+    # Work that arrives:
+
+    def submit(self, invocation: Invocation, done: Callable[[], None]) -> None:
+        """Run an invocation; ``done`` is called when it is over."""
+        self._spawn(self._run(invocation)).add_done_callback(lambda _task: done())
+
+    def submit_job(self, job: CompileJob, done: Callable[[], None]) -> None:
+        """Do a compile job."""
+        self._spawn(self._compile(job)).add_done_callback(lambda _task: done())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _run(self, invocation: Invocation) -> None:
+        async with self._turns:
+            sink = ReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
+            run = Run(self, self._work(invocation), sink)
+            self._runs[invocation.id] = run, sink
+            try:
+                await run.run()
+            finally:
+                del self._runs[invocation.id]
+                self._replies.forget(invocation.id)
+
+    async def _compile(self, job: CompileJob) -> None:
+        answer = await self._compiler.answer(job)
+        try:
+            self._replies.send(job.reply_to, answer)
+        except Undeliverable:
+            log.warning("the answer to compile job %s could not be delivered", job.id)
+
+    def _take_note(self, note: Note) -> None:
+        run, sink = self._runs.get(note.id, (None, None))
+        if run is None or sink is None:
+            return
+        match note:
+            case Cancel():
+                run.cancel()
+            case Credit():
+                sink.credit(note.bytes)
+
+    def _work(self, invocation: Invocation) -> Work:
+        invoke = frames.Invoke(
+            entrypoint=invocation.entrypoint,
+            method=invocation.method,
+            url=invocation.url,
+            headers=invocation.headers,
+            body=invocation.body,
+            body_is_streamed=invocation.body_is_streamed,
+            cf=invocation.cf,
+        )
+        streamed = invocation.body_is_streamed
+        return Work(
+            id=invocation.id,
+            namespace=invocation.namespace,
+            script=invocation.script,
+            version=invocation.version,
+            limits=effective(self.settings, Limits(), Limits(), invocation.limits),
+            invoke=invoke,
+            body=RequestBody(self._redis, invocation.id) if streamed else None,
+            event=fetch_event(invocation.method, invocation.url, invocation.headers, invocation.cf),
+            outbound=invocation.outbound,
+            begin_by_s=invocation.deadline,
+        )
+
+    # What a run needs:
+
+    async def bundle(self, version: str) -> Bundle | None:
+        """What running a version needs; None if it is gone."""
+        return await self._routes.bundle(version)
+
+    async def borrow(self, bundle: Bundle, memory_mb: int) -> Isolate:
+        """An isolate of that version, within that memory."""
+
+        async def load() -> frames.Load:
+            try:
+                code = await self._compiler.code(bundle.digest, bundle.main_module)
+            except Uncompilable as exc:
+                raise NotReady(f"The deployed code is refused now: {exc}") from exc
+            return frames.Load(
+                main=code.main,
+                modules=code.modules,
+                data=code.data,
+                env=bundle.env,
+                live={name: str(spec.get("type")) for name, spec in bundle.live.items()},
+                compatibility_date=bundle.compatibility_date,
+                compatibility_flags=bundle.compatibility_flags,
+                memory_bytes=memory_mb * MIB,
+            )
+
+        return await self.pool.borrow(f"{bundle.version}/{memory_mb}", load)
+
+    def give_back(self, isolate: Isolate, *, reuse: bool) -> None:
+        """Done with it."""
+        self.pool.release(isolate, reuse=reuse)
+
+    def answerer(self, run: Run, bundle: Bundle, isolate: Isolate) -> Answerer:
+        """Who serves the isolate's calls."""
+        return Server(self, run, bundle, isolate)
+
+    # What its calls need:
+
+    async def route(self, namespace: str, script: str) -> Route | None:
+        """The live version under a name."""
+        return await self._routes.route(namespace, script)
+
+    async def host_rules(self, namespace: str) -> HostRules | None:
+        """A namespace's own lists; None if the namespace is gone."""
+        view = await self._routes.namespace(namespace)
+        if view is None:
+            return None
+        return HostRules(allow=tuple(view.egress_allow), deny=tuple(view.egress_deny))
+
+    def call(
+        self,
+        caller: Run,
+        route: Route,
+        invoke: frames.Invoke,
+        body: Readable | None,
+        rules: frozenset[HostRules],
+    ) -> LocalSink:
+        """Start another worker on behalf of a caller.
+
+        Raises:
+            Ended: the calls are too deep, or too many.
+        """
+        work = caller.work
+        if work.depth + 1 >= MAX_DEPTH:
+            raise Ended(Outcome.EXCEEDED_DEPTH)
+        work.family.join()
+        sink = LocalSink()
+        run = Run(self, self._hop(caller, route, invoke, body, rules), sink)
+        sink.cancel = run.cancel
+        self._spawn(run.run()).add_done_callback(lambda _task: work.family.part())
+        return sink
+
+    def _hop(
+        self,
+        caller: Run,
+        route: Route,
+        invoke: frames.Invoke,
+        body: Readable | None,
+        rules: frozenset[HostRules],
+    ) -> Work:
+        work = caller.work
+        own = effective(self.settings, route.namespace_limits, route.script_limits)
+        left_ms = caller.watch.left_ms if caller.watch is not None else 0
+        is_fetch = invoke.handler == "fetch"
+        return Work(
+            id=f"{work.id}-{work.family.total}",
+            namespace=route.namespace,
+            script=route.script,
+            version=route.version,
+            limits=own.tightest(Limits(wall_ms=int(left_ms))),
+            invoke=invoke,
+            body=body,
+            event=fetch_event(invoke.method, invoke.url, invoke.headers, None)
+            if is_fetch
+            else {"rpcMethod": invoke.handler},
+            outbound=work.outbound,
+            begin_by_s=time.time() + left_ms / 1000,
+            rules=tuple(rules),
+            depth=work.depth + 1,
+            family=work.family,
+        )
+
+    # Which namespaces there are:
+
+    async def follow_names(self, tell: Callable[[frozenset[str]], None]) -> None:
+        """Tell the names of the namespaces to serve, now and whenever they change; forever."""
+        if self.settings.executor_namespaces:
+            tell(frozenset(self.settings.executor_namespaces))
+            return
+        changed = asyncio.Event()
+        self._routes.on_change(
+            lambda note: changed.set() if note is None or note.script is None else None
+        )
+        while True:
+            try:
+                tell(frozenset(await self._routes.names()))
+                await changed.wait()
+                changed.clear()
+            except Exception:
+                log.exception("the namespaces are not known, trying again")
+                await asyncio.sleep(NAMES_RETRY_S)
