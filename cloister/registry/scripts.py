@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from cloister.errors import Invalid, NotFound
+from cloister.errors import Conflict, Invalid, NotFound
 from cloister.registry.cursors import decode_cursor, encode_cursor
 from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.models import Namespace, Script, ScriptTag, Version
@@ -140,10 +140,17 @@ class Scripts:
         more = len(rows) > limit
         return Page(items=items, cursor=encode_cursor(items[-1].name.encode()) if more else None)
 
-    def delete(self, namespace_id: str, name: str) -> None:
-        """Delete a script with its versions and tags."""
+    def delete(self, namespace_id: str, name: str, *, force: bool = True) -> None:
+        """Delete a script with its versions and tags.
+
+        Raises:
+            Conflict: not ``force``, and other scripts have service bindings to it.
+        """
         with self._database.write() as work:
             namespace = _namespace(work, namespace_id)
+            users = [] if force else _users(work, namespace_id, name)
+            if users:
+                raise Conflict(f"{name} is the target of service bindings of {', '.join(users)}.")
             mine = (Script.namespace_id == namespace_id) & (Script.name == name)
             if not work.rows_changed(delete(Script).where(mine)):
                 raise _unknown(name)
@@ -248,6 +255,21 @@ def _locked(work: Work, namespace_id: str, name: str) -> Script:
     if row is None:
         raise _unknown(name)
     return row
+
+
+def _users(work: Work, namespace_id: str, name: str) -> list[str]:
+    """Other scripts whose live version has a service binding to this one."""
+    query = (
+        select(Script.name, Version.bindings)
+        .join(Version, Script.version_id == Version.id)
+        .where(Script.namespace_id == namespace_id, Script.name != name)
+        .order_by(Script.name)
+    )
+    return [
+        user
+        for user, bindings in work.execute(query)
+        if any(item["type"] == "service" and item.get("service") == name for item in bindings)
+    ]
 
 
 def _tags(session: Session, scripts: Sequence[Script]) -> dict[str, builtins.list[str]]:

@@ -1,0 +1,106 @@
+"""The management API and dashboard as one Flask application."""
+
+from collections.abc import Callable
+
+import redis
+from flask import Blueprint, Flask, Response, request
+
+from cloister.blobs import Blobs
+from cloister.broker import redis_client
+from cloister.registry import Registry, change_publisher, open_registry
+from cloister.secrets import open_cipher
+from cloister.settings import Settings
+from control import (
+    accounts,
+    auth,
+    content,
+    envelope,
+    errors,
+    kv,
+    kv_bulk,
+    logs,
+    namespaces,
+    request_id,
+    scripts,
+    secrets,
+    security_headers,
+    tags,
+    tokens,
+)
+from control import settings as script_settings
+from control.compiler import Compiles, QueueCompiler
+from control.converters import Everything
+from control.house import House
+from control.paths import API
+
+NOUNS = (
+    accounts,
+    tokens,
+    namespaces,
+    scripts,
+    content,
+    script_settings,
+    secrets,
+    tags,
+    logs,
+    kv,
+    kv_bulk,
+)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    registry: Registry | None = None,
+    compiler: Compiles | None = None,
+    client: redis.Redis | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Flask:
+    """Build the application. Opens what it is not given; call it after a fork, not before.
+
+    ``stopping`` says that this process is about to end, so that open streams end too.
+    """
+    client = client or redis_client(settings)
+    app = Flask(__name__, static_folder=None)
+    app.url_map.converters["everything"] = Everything
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = False
+    House(
+        settings=settings,
+        registry=registry or open_registry(settings, on_change=change_publisher(settings)),
+        blobs=Blobs.open(settings),
+        compiler=compiler or QueueCompiler(client),
+        redis=client,
+        cipher=open_cipher(settings),
+        stopping=stopping,
+    ).install(app)
+    request_id.install(app)
+    errors.install(app)
+    security_headers.install(app, "dashboard")
+    app.before_request(_refuse_undecodable_paths)
+    app.register_blueprint(_api())
+    app.add_url_rule("/healthz", view_func=healthz)
+    return app
+
+
+def healthz() -> Response:
+    """This process serves. Says nothing of what stands behind it."""
+    return envelope.success({"status": "ok"})
+
+
+def _api() -> Blueprint:
+    api = Blueprint("api", __name__, url_prefix=API)
+    auth.install(api)
+    for noun in NOUNS:
+        api.register_blueprint(noun.blueprint)
+    return api
+
+
+def _refuse_undecodable_paths() -> None:
+    """Werkzeug would put U+FFFD for bytes that are not UTF-8: two keys would become one."""
+    try:
+        request.environ.get("PATH_INFO", "").encode("latin-1").decode()
+    except UnicodeError as exc:
+        raise errors.Refused(
+            errors.MALFORMED_PARAMETER, "The path must be percent-encoded UTF-8."
+        ) from exc

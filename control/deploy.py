@@ -1,0 +1,207 @@
+"""One deploy: parts and metadata in, a live version out. Nothing changes unless all of it holds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from flask import request
+
+from cloister.bundles import encode_sources
+from cloister.errors import NotFound, NotReady
+from cloister.limits import ceiling
+from cloister.messages import CompileAnswer, Complaint, Source
+from cloister.outcomes import ANSWERS, Kind, Outcome
+from cloister.registry import NamespaceDetail, NewVersion, ScriptView
+from control import bodies, upload
+from control.envelope import Fault
+from control.errors import (
+    BAD_UPLOAD,
+    NAMESPACE_NOT_FOUND,
+    NO_HANDLERS,
+    SCRIPT_NOT_FOUND,
+    SCRIPT_TOO_LARGE,
+    VALIDATION_FAILED,
+    Refused,
+    translated,
+)
+from control.house import house
+from control.rules import bindings, metadata, modules
+
+SLACK_BYTES = 1024 * 1024
+"""What an upload may have on top of its modules: metadata and the parts' headers."""
+
+MAX_COMPLAINTS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """An upload received: checked metadata, and the parts that are modules."""
+
+    said: metadata.Metadata
+    parts: list[upload.Part]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """Modules stored and compiled."""
+
+    digest: str
+    main_module: str
+    handlers: dict[str, list[str]]
+    startup_ms: int
+    warnings: list[str]
+
+    def into(self, version: NewVersion) -> NewVersion:
+        """The version with this code instead of its own."""
+        return msgspec.structs.replace(
+            version,
+            digest=self.digest,
+            main_module=self.main_module,
+            handlers=self.handlers,
+            startup_ms=self.startup_ms,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """The :class:`bindings.World` of a script."""
+
+    namespace: NamespaceDetail
+    script: str
+
+    def kv_exists(self, namespace_id: str) -> bool:
+        """See :class:`bindings.World`."""
+        try:
+            house().registry.kv.namespaces.get(self.namespace.account_id, namespace_id)
+        except NotFound:
+            return False
+        return True
+
+    def service_exists(self, script: str) -> bool:
+        """See :class:`bindings.World`."""
+        if script == self.script:
+            return True
+        return house().registry.resolve(self.namespace.name, script) is not None
+
+
+def receive() -> Upload:
+    """Read an upload of modules and metadata.
+
+    Raises:
+        Refused: it breaks a rule; see :mod:`control.upload` and :mod:`control.rules`.
+    """
+    parts = upload.receive(modules.SCRIPT_BYTES + SLACK_BYTES, SCRIPT_TOO_LARGE)
+    described = [part for part in parts if part.name == "metadata"]
+    if len(described) != 1:
+        raise Refused(BAD_UPLOAD, "The upload needs exactly one part named metadata.")
+    value = bodies.decode_json(described[0].data, VALIDATION_FAILED)
+    said = metadata.metadata(value, ceiling(house().settings))
+    return Upload(said=said, parts=[part for part in parts if part.name != "metadata"])
+
+
+def compiled(received: Upload) -> Code:
+    """Store the modules and have them compiled.
+
+    Raises:
+        Refused: the compiler or the top-level code refuses them; with every complaint.
+        NotReady: no executor answered.
+    """
+    said = received.said
+    main = said.main_module or request.headers.get("CF-WORKER-MAIN-MODULE-PART")
+    main = metadata.required_main_module(msgspec.structs.replace(said, main_module=main))
+    return _compile(modules.sources(received.parts, main), main)
+
+
+def put_script(namespace: NamespaceDetail, name: str, *, strict: bool) -> tuple[ScriptView, Code]:
+    """Handle a whole upload. ``strict``: an ``inherit`` that finds nothing refuses it."""
+    received = receive()
+    said = received.said
+    bindings.check_targets(Surroundings(namespace=namespace, script=name), said.bindings or [])
+    code = compiled(received)
+
+    def next_version(live: NewVersion | None) -> NewVersion:
+        had = live.bindings if live else []
+        return NewVersion(
+            digest=code.digest,
+            main_module=code.main_module,
+            handlers=code.handlers,
+            startup_ms=code.startup_ms,
+            bindings=bindings.resolve(said.bindings or [], said.keep_bindings, had, strict=strict),
+            settings=said.kept,
+            compatibility_date=said.compatibility_date or metadata.OLDEST_DATE,
+            compatibility_flags=said.compatibility_flags or [],
+            **({} if said.limits is None else {"limits": said.limits}),
+        )
+
+    with translated(NAMESPACE_NOT_FOUND):
+        view = house().registry.scripts.put_version(
+            namespace.id, name, next_version, tags=said.tags
+        )
+    return view, code
+
+
+def patch_settings(namespace: NamespaceDetail, name: str, value: Any) -> ScriptView:
+    """Change what ``value`` names of a script's configuration; the code stays."""
+    said = metadata.metadata(value, ceiling(house().settings))
+    bindings.check_targets(Surroundings(namespace=namespace, script=name), said.bindings or [])
+
+    def next_version(live: NewVersion) -> NewVersion:
+        changes: dict[str, Any] = {"settings": live.settings | said.kept}
+        if said.bindings is not None:
+            changes["bindings"] = bindings.resolve(
+                said.bindings, said.keep_bindings, live.bindings, strict=True
+            )
+        for field in ("limits", "compatibility_date", "compatibility_flags"):
+            if getattr(said, field) is not None:
+                changes[field] = getattr(said, field)
+        return msgspec.structs.replace(live, **changes)
+
+    with translated(SCRIPT_NOT_FOUND):
+        return house().registry.scripts.revise(namespace.id, name, next_version, tags=said.tags)
+
+
+def _compile(sources: list[Source], main: str) -> Code:
+    digest, data = encode_sources(sources)
+    house().blobs.put(f"source/{digest}", data)
+    answer = house().compiler.compile(digest, main)
+    if answer.errors:
+        raise Refused(VALIDATION_FAILED, faults=_faults(answer.errors))
+    if answer.failure is not None:
+        raise _failed(answer.failure)
+    if not answer.handlers and not answer.named_handlers:
+        raise Refused(NO_HANDLERS)
+    return Code(
+        digest=digest,
+        main_module=main,
+        handlers=_handlers(answer),
+        startup_ms=answer.startup_ms,
+        warnings=[_sentence(warning) for warning in answer.warnings],
+    )
+
+
+def _handlers(answer: CompileAnswer) -> dict[str, list[str]]:
+    default = {"Default": answer.handlers} if answer.handlers else {}
+    return default | answer.named_handlers
+
+
+def _failed(outcome: Outcome) -> Exception:
+    answer = ANSWERS.get(outcome)
+    if answer is None or answer.kind in {Kind.PLATFORM, Kind.CLIENT}:
+        return NotReady("The script could not be compiled: the executor failed. Try again.")
+    return Refused(
+        VALIDATION_FAILED,
+        f"The top-level code failed ({outcome.value}): {answer.title}.",
+    )
+
+
+def _faults(complaints: list[Complaint]) -> list[Fault]:
+    shown = [Fault(VALIDATION_FAILED.code, _sentence(each)) for each in complaints[:MAX_COMPLAINTS]]
+    left = len(complaints) - len(shown)
+    return shown + ([Fault(VALIDATION_FAILED.code, f"... and {left} more.")] if left else [])
+
+
+def _sentence(complaint: Complaint) -> str:
+    place = ":".join(
+        str(part) for part in (complaint.module, complaint.line, complaint.column) if part
+    )
+    return f"{place}: {complaint.message}" if place else complaint.message

@@ -1,0 +1,173 @@
+"""Every refusal of the API: one table of code, HTTP status and words, and the way to a response.
+
+Views raise :class:`Refused`. Codes are the product's (reference section 6.4; the KV product numbers
+its errors on its own, so that one number may stand for two things).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import NamedTuple
+
+import redis
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from cloister.errors import Conflict, Invalid, NotFound, NotReady
+from control import envelope
+from control.request_id import log
+
+
+class Problem(NamedTuple):
+    """A kind of refusal: its code, its HTTP status, and the words when the raiser has none."""
+
+    code: int
+    status: int
+    message: str
+
+
+UNAUTHENTICATED = Problem(10000, 401, "Authentication error")
+FORBIDDEN = Problem(10000, 403, "Authentication error")
+WRONG_CONTENT_TYPE = Problem(10001, 415, "The Content-Type is not accepted here.")
+INTERNAL = Problem(10002, 500, "Internal error. The request id finds it in the log.")
+MISSING_PARAMETER = Problem(10003, 400, "A required parameter is missing.")
+MALFORMED_PARAMETER = Problem(10004, 400, "A parameter is malformed.")
+BAD_UPLOAD = Problem(10006, 400, "The upload could not be parsed.")
+SCRIPT_NOT_FOUND = Problem(10007, 404, "This Worker does not exist on your account.")
+BAD_SCRIPT_NAME = Problem(
+    10016,
+    400,
+    "A Worker's name begins with a lower-case letter, has only lower-case letters, digits and "
+    "dashes, does not end in a dash, and is at most 63 characters long.",
+)
+NOT_IMPLEMENTED = Problem(10017, 501, "Not implemented.")
+VALIDATION_FAILED = Problem(10021, 400, "The script could not be validated.")
+BAD_BODY = Problem(10026, 400, "The body could not be parsed as JSON.")
+SCRIPT_TOO_LARGE = Problem(10027, 400, "The script exceeds the size limit of 64 MiB.")
+BODY_TOO_LARGE = Problem(10027, 413, "The body is larger than this request allows.")
+CONCURRENT_CHANGE = Problem(10035, 409, "Somebody else changed this at the same time. Try again.")
+NAME_TAKEN = Problem(10040, 409, "This name is taken.")
+KV_NOT_FOUND_FOR_BINDING = Problem(10041, 404, "This KV namespace does not exist.")
+KV_ID_INVALID_FOR_BINDING = Problem(10042, 400, "This KV namespace id is not valid.")
+BINDING_WITHOUT_NAME = Problem(10052, 400, "A binding has no name.")
+BINDING_TWICE = Problem(10053, 400, "Two bindings have the same name.")
+TEXT_TOO_LARGE = Problem(10054, 400, "A text binding is larger than 5 KB.")
+TOO_MANY_VARIABLES = Problem(10055, 400, "A Worker has at most 128 variables and secrets.")
+NO_HANDLERS = Problem(10068, 400, "The script has no handlers: it defines no entrypoint class.")
+BINDING_NOT_FOUND = Problem(10056, 404, "This binding does not exist.")
+BINDING_NAME_TOO_LONG = Problem(10100, 400, "A binding's name is too long.")
+STILL_REFERENCED = Problem(10142, 400, "Other Workers have service bindings to this Worker.")
+SERVICE_NOT_FOUND = Problem(10143, 400, "The target of a service binding does not exist.")
+SETTINGS_PART_MISSING = Problem(10201, 400, "The upload has no part named settings.")
+LIMIT_TOO_HIGH = Problem(10206, 400, "A limit is above what this platform allows.")
+TAG_TOO_LARGE = Problem(100102, 400, "A tag is longer than 255 characters.")
+TOO_MANY_TAGS = Problem(100103, 400, "A Worker has at most 8 tags.")
+NAMESPACE_NOT_FOUND = Problem(100119, 404, "This dispatch namespace does not exist.")
+BAD_BINDING_TYPE = Problem(100153, 400, "A binding has an unknown type.")
+
+KV_KEY_NOT_FOUND = Problem(10009, 404, "get: 'key not found'")
+KV_NAMESPACE_NOT_FOUND = Problem(10013, 404, "list keys: 'namespace not found'")
+KV_TITLE_TAKEN = Problem(10014, 400, "A namespace with this account ID and title already exists.")
+KV_VALUE_TOO_LARGE = Problem(10027, 413, "The value is larger than 25 MiB.")
+
+TOKEN_NOT_FOUND = Problem(1001, 404, "The account has no such token.")
+METHOD_UNKNOWN = Problem(7001, 405, "This method is not available for that URI.")
+ROUTE_UNKNOWN = Problem(7003, 404, "Could not route to that path: no such route or identifier.")
+UNAVAILABLE = Problem(10013, 503, "A service that this needs does not answer. Try again.")
+TOO_MANY_STREAMS = Problem(10429, 429, "Too many open streams. Close one and try again.")
+
+TABLE: dict[int, Problem] = {
+    problem.code: problem
+    for problem in (
+        MALFORMED_PARAMETER,
+        SCRIPT_NOT_FOUND,
+        BAD_SCRIPT_NAME,
+        VALIDATION_FAILED,
+        NAME_TAKEN,
+        KV_NOT_FOUND_FOR_BINDING,
+        BINDING_TWICE,
+        BINDING_NOT_FOUND,
+        STILL_REFERENCED,
+        SERVICE_NOT_FOUND,
+        LIMIT_TOO_HIGH,
+        TAG_TOO_LARGE,
+        TOO_MANY_TAGS,
+        NAMESPACE_NOT_FOUND,
+    )
+}
+"""What the ground floor's :class:`Invalid` may carry as its code."""
+
+
+class Refused(Exception):
+    """The request is refused; ``faults`` is what the envelope lists."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        message: str | None = None,
+        *,
+        pointer: str | None = None,
+        faults: list[envelope.Fault] | None = None,
+    ) -> None:
+        self.problem = problem
+        self.faults = faults or [envelope.Fault(problem.code, message or problem.message, pointer)]
+        super().__init__(self.faults[0].message)
+
+    def response(self) -> Response:
+        """The enveloped answer."""
+        return envelope.failure(self.problem.status, self.faults)
+
+
+@contextmanager
+def translated(missing: Problem, taken: Problem = NAME_TAKEN) -> Iterator[None]:
+    """Turn the registry's "not found" and "conflict" into these refusals."""
+    try:
+        yield
+    except NotFound as exc:
+        raise Refused(missing, str(exc)) from exc
+    except Conflict as exc:
+        raise Refused(taken, str(exc)) from exc
+
+
+def install(app: Flask) -> None:
+    """Answer every error of the application in the envelope; HTML and tracebacks never leave."""
+    app.register_error_handler(Refused, Refused.response)
+    app.register_error_handler(Invalid, _invalid)
+    app.register_error_handler(NotFound, lambda exc: Refused(ROUTE_UNKNOWN, str(exc)).response())
+    app.register_error_handler(Conflict, lambda exc: Refused(NAME_TAKEN, str(exc)).response())
+    app.register_error_handler(NotReady, lambda exc: Refused(UNAVAILABLE, str(exc)).response())
+    app.register_error_handler(redis.RedisError, _unreachable)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _invalid(exc: Invalid) -> Response:
+    problem = TABLE.get(exc.code, MALFORMED_PARAMETER)
+    fault = envelope.Fault(exc.code, str(exc), exc.pointer)
+    return Refused(problem, faults=[fault]).response()
+
+
+def _unreachable(exc: redis.RedisError) -> Response:
+    log.error("Valkey cannot be reached", exc_info=exc)
+    return Refused(UNAVAILABLE).response()
+
+
+def _http(exc: HTTPException) -> Response:
+    if exc.code == HTTPStatus.NOT_FOUND:
+        return Refused(ROUTE_UNKNOWN).response()
+    if exc.code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer = Refused(
+            METHOD_UNKNOWN, f"Method {request.method} not available for that URI."
+        ).response()
+        answer.headers["Allow"] = dict(exc.get_headers()).get("Allow", "")
+        return answer
+    if exc.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return Refused(BODY_TOO_LARGE).response()
+    status = exc.code or 500
+    problem = Problem(MALFORMED_PARAMETER.code if status < 500 else INTERNAL.code, status, exc.name)
+    return Refused(problem).response()
+
+
+def _unexpected(exc: Exception) -> Response:
+    log.error("the request failed", exc_info=exc)
+    return Refused(INTERNAL).response()

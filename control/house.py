@@ -1,0 +1,43 @@
+"""What the views work with: made once by the app factory, found through the running app."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
+
+import redis
+from flask import Flask, current_app
+
+from cloister.blobs import Blobs
+from cloister.registry import Registry
+from cloister.secrets import Cipher
+from cloister.settings import Settings
+from control.compiler import Compiles
+
+_KEY = "cloister"
+
+STREAMS = 8
+"""Open tails at once: each holds a thread, and the API needs some too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """The control plane's parts. ``stopping`` says that this process is about to end."""
+
+    settings: Settings
+    registry: Registry
+    blobs: Blobs
+    compiler: Compiles
+    redis: redis.Redis
+    cipher: Cipher
+    stopping: Callable[[], bool]
+    streams: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(STREAMS))
+
+    def install(self, app: Flask) -> None:
+        """Make it what :func:`house` finds."""
+        app.extensions[_KEY] = self
+
+
+def house() -> House:
+    """The parts of the app that serves the current request."""
+    found: House = current_app.extensions[_KEY]
+    return found

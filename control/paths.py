@@ -1,0 +1,25 @@
+"""Where things are under the API's base, and how a path finds what it names."""
+
+from cloister.registry import NamespaceDetail, ScriptView
+from control.errors import NAMESPACE_NOT_FOUND, SCRIPT_NOT_FOUND, translated
+from control.house import house
+
+API = "/client/v4"
+ACCOUNT = "/accounts/<account_id>"
+NAMESPACES = f"{ACCOUNT}/workers/dispatch/namespaces"
+NAMESPACE = f"{NAMESPACES}/<namespace>"
+SCRIPTS = f"{NAMESPACE}/scripts"
+SCRIPT = f"{SCRIPTS}/<script>"
+
+
+def namespace_of(account_id: str, namespace: str) -> NamespaceDetail:
+    """The account's namespace. Raises :class:`Refused` where there is none."""
+    with translated(NAMESPACE_NOT_FOUND):
+        return house().registry.namespaces.get(account_id, namespace)
+
+
+def script_of(account_id: str, namespace: str, script: str) -> ScriptView:
+    """The namespace's script. Raises :class:`Refused` where there is none."""
+    found = namespace_of(account_id, namespace)
+    with translated(SCRIPT_NOT_FOUND):
+        return house().registry.scripts.get(found.id, script)

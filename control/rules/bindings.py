@@ -1,0 +1,302 @@
+"""Bindings of a worker as uploaded: each type's fields, what is inherited, and the bounds on all.
+
+A binding leaves here as a dict of just the fields known for its type. What only the registry can
+say (does that KV namespace exist?) is asked through :class:`World`.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from control.errors import (
+    BAD_BINDING_TYPE,
+    BINDING_NOT_FOUND,
+    BINDING_TWICE,
+    KV_ID_INVALID_FOR_BINDING,
+    KV_NOT_FOUND_FOR_BINDING,
+    SERVICE_NOT_FOUND,
+    TEXT_TOO_LARGE,
+    TOO_MANY_VARIABLES,
+    VALIDATION_FAILED,
+    Refused,
+)
+from control.rules import names
+
+TEXT_BYTES = 5 * 1024
+MAX_VARIABLES = 128
+VARIABLES = ("plain_text", "secret_text", "json")
+
+Binding = dict[str, Any]
+
+
+class World(Protocol):
+    """What exists, for the account and namespace of the upload."""
+
+    def kv_exists(self, namespace_id: str) -> bool:
+        """Whether the account has this KV namespace."""
+
+    def service_exists(self, script: str) -> bool:
+        """Whether a service binding may point at this script: of the same namespace, or itself."""
+
+
+def bindings(value: object, pointer: str = "/bindings") -> list[Binding]:
+    """Check the list's form. ``inherit`` bindings stay; :func:`resolve` replaces them.
+
+    Raises:
+        Refused: naming the binding and field at fault.
+    """
+    if not isinstance(value, list):
+        raise Refused(VALIDATION_FAILED, "bindings must be an array.", pointer=pointer)
+    checked = [_binding(item, f"{pointer}/{index}") for index, item in enumerate(value)]
+    seen: set[str] = set()
+    for index, item in enumerate(checked):
+        if item["name"] in seen:
+            raise Refused(
+                BINDING_TWICE,
+                f"Binding name {item['name']!r} already in use.",
+                pointer=f"{pointer}/{index}/name",
+            )
+        seen.add(item["name"])
+    return checked
+
+
+def secret(value: object, pointer: str = "") -> Binding:
+    """One ``secret_text`` with its text, as the secrets endpoints take it."""
+    checked = _binding(value, pointer)
+    if checked["type"] != "secret_text":
+        raise Refused(
+            BAD_BINDING_TYPE, "A secret's type must be secret_text.", pointer=f"{pointer}/type"
+        )
+    if "text" not in checked:
+        raise Refused(VALIDATION_FAILED, "text is required.", pointer=f"{pointer}/text")
+    return checked
+
+
+def keep_types(value: object) -> list[str]:
+    """The metadata's ``keep_bindings``: a list of binding types."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Refused(
+            VALIDATION_FAILED,
+            "keep_bindings must be an array of binding types.",
+            pointer="/keep_bindings",
+        )
+    return value
+
+
+def resolve(
+    uploaded: list[Binding], keep: list[str], previous: list[Binding], *, strict: bool
+) -> list[Binding]:
+    """What the new version has: the uploaded ones, those inherited, those of a kept type.
+
+    Raises:
+        Refused: an ``inherit`` that is not in ``previous``, if ``strict`` (else it is dropped);
+            or too many variables.
+    """
+    had = {item["name"]: item for item in previous}
+    found: dict[str, Binding] = {}
+    for item in uploaded:
+        taken = _inherited(item, had, strict=strict)
+        if taken is not None:
+            found[taken["name"]] = taken
+    for item in previous:
+        if item["type"] in keep and item["name"] not in found:
+            found[item["name"]] = item
+    chosen = list(found.values())
+    check_count(chosen)
+    return chosen
+
+
+def check_count(chosen: list[Binding]) -> None:
+    """Refuse too many variables and secrets."""
+    if sum(item["type"] in VARIABLES for item in chosen) > MAX_VARIABLES:
+        raise Refused(TOO_MANY_VARIABLES, pointer="/bindings")
+
+
+def check_targets(world: World, uploaded: list[Binding]) -> None:
+    """Refuse a binding that points at what does not exist."""
+    for index, item in enumerate(uploaded):
+        if item["type"] == "kv_namespace" and not world.kv_exists(item["namespace_id"]):
+            raise Refused(
+                KV_NOT_FOUND_FOR_BINDING,
+                f"KV namespace {item['namespace_id']!r} of binding {item['name']!r} not found.",
+                pointer=f"/bindings/{index}/namespace_id",
+            )
+        if item["type"] == "service" and not world.service_exists(item["service"]):
+            raise Refused(
+                SERVICE_NOT_FOUND,
+                f"Service binding {item['name']!r} references Worker {item['service']!r}, "
+                "which was not found in this namespace.",
+                pointer=f"/bindings/{index}/service",
+            )
+
+
+def visible(chosen: list[Binding]) -> list[Binding]:
+    """As the API shows them: no secret's text."""
+    return [
+        {key: value for key, value in item.items() if key != "text"}
+        if item["type"] == "secret_text"
+        else item
+        for item in chosen
+    ]
+
+
+def _inherited(item: Binding, had: dict[str, Binding], *, strict: bool) -> Binding | None:
+    bare_secret = item["type"] == "secret_text" and "text" not in item
+    if item["type"] != "inherit" and not bare_secret:
+        return item
+    old = had.get(item.get("old_name") or item["name"])
+    if bare_secret and (old is None or old["type"] != "secret_text"):
+        raise Refused(
+            VALIDATION_FAILED,
+            f"Secret {item['name']!r} has no text, and the Worker has no such secret yet.",
+            pointer="/bindings",
+        )
+    if old is not None:
+        return {**old, "name": item["name"]}
+    if strict:
+        raise Refused(
+            BINDING_NOT_FOUND._replace(status=400),
+            f"Binding {item['name']!r} cannot be inherited: the previous version has none.",
+            pointer="/bindings",
+        )
+    return None
+
+
+def _binding(item: object, pointer: str) -> Binding:
+    if not isinstance(item, dict):
+        raise Refused(VALIDATION_FAILED, "A binding must be an object.", pointer=pointer)
+    kind = item.get("type")
+    name = names.binding_name(item.get("name"), f"{pointer}/name")
+    if not isinstance(kind, str) or kind not in _FIELDS:
+        raise _unknown_type(kind, name, f"{pointer}/type")
+    return {"type": kind, "name": name, **_FIELDS[kind](item, pointer)}
+
+
+def _unknown_type(kind: object, name: str, pointer: str) -> Refused:
+    if kind in _NOT_SERVED:
+        message = f"Binding {name!r}: bindings of type {kind!r} are not available here."
+    elif kind is None:
+        message = f"Binding {name!r} has no type."
+    else:
+        message = f"Binding {name!r} has the unknown type {kind!r}."
+    return Refused(BAD_BINDING_TYPE, message, pointer=pointer)
+
+
+def _text(item: Binding, field: str, pointer: str, *, required: bool = True) -> str | None:
+    value = item.get(field)
+    if value is None and not required:
+        return None
+    if not isinstance(value, str):
+        raise Refused(
+            VALIDATION_FAILED,
+            f"Binding {item['name']!r}: {field} must be a string.",
+            pointer=f"{pointer}/{field}",
+        )
+    return value
+
+
+def _bounded(size: int, item: Binding, pointer: str) -> None:
+    if size > TEXT_BYTES:
+        raise Refused(
+            TEXT_TOO_LARGE,
+            f"Binding {item['name']!r} is larger than {TEXT_BYTES} bytes.",
+            pointer=pointer,
+        )
+
+
+def _plain_text(item: Binding, pointer: str) -> Binding:
+    text = _text(item, "text", pointer)
+    _bounded(len((text or "").encode()), item, f"{pointer}/text")
+    return {"text": text}
+
+
+def _secret_text(item: Binding, pointer: str) -> Binding:
+    text = _text(item, "text", pointer, required=False)
+    _bounded(len((text or "").encode()), item, f"{pointer}/text")
+    return {} if text is None else {"text": text}
+
+
+def _json(item: Binding, pointer: str) -> Binding:
+    if "json" not in item:
+        raise Refused(
+            VALIDATION_FAILED,
+            f"Binding {item['name']!r}: json is required.",
+            pointer=f"{pointer}/json",
+        )
+    _bounded(len(msgspec.json.encode(item["json"])), item, f"{pointer}/json")
+    return {"json": item["json"]}
+
+
+_KV_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def _kv_namespace(item: Binding, pointer: str) -> Binding:
+    namespace_id = _text(item, "namespace_id", pointer)
+    if not _KV_ID.fullmatch(namespace_id or ""):
+        raise Refused(
+            KV_ID_INVALID_FOR_BINDING,
+            f"KV namespace {namespace_id!r} of binding {item['name']!r} is not valid.",
+            pointer=f"{pointer}/namespace_id",
+        )
+    return {"namespace_id": namespace_id}
+
+
+def _service(item: Binding, pointer: str) -> Binding:
+    if item.get("environment") not in {None, "", "production"} or item.get("binding_interface"):
+        raise Refused(
+            VALIDATION_FAILED,
+            f"Binding {item['name']!r}: environment and binding_interface are not available here.",
+            pointer=pointer,
+        )
+    props = item.get("props")
+    if props is not None and not isinstance(props, dict):
+        raise Refused(
+            VALIDATION_FAILED,
+            f"Binding {item['name']!r}: props must be an object.",
+            pointer=f"{pointer}/props",
+        )
+    _bounded(len(msgspec.json.encode(props)), item, f"{pointer}/props")
+    said = {
+        "entrypoint": _text(item, "entrypoint", pointer, required=False),
+        "props": props,
+    }
+    service = {"service": _text(item, "service", pointer)}
+    return service | {key: value for key, value in said.items() if value}
+
+
+def _inherit(item: Binding, pointer: str) -> Binding:
+    if item.get("version_id") not in {None, "", "latest"}:
+        raise Refused(
+            VALIDATION_FAILED,
+            f"Binding {item['name']!r}: only the latest version can be inherited from.",
+            pointer=f"{pointer}/version_id",
+        )
+    old_name = _text(item, "old_name", pointer, required=False)
+    return {"old_name": old_name} if old_name else {}
+
+
+_FIELDS: dict[str, Callable[[Binding, str], Binding]] = {
+    "plain_text": _plain_text,
+    "secret_text": _secret_text,
+    "json": _json,
+    "kv_namespace": _kv_namespace,
+    "service": _service,
+    "inherit": _inherit,
+}
+
+_NOT_SERVED = frozenset(
+    {
+        *("secret_key", "d1", "r2_bucket", "queue", "durable_object_namespace", "assets"),
+        *("dispatch_namespace", "analytics_engine", "ratelimit", "version_metadata", "workflow"),
+        *("hyperdrive", "vectorize", "ai", "ai_search", "ai_search_namespace", "images", "media"),
+        *("browser", "browser_rendering", "mtls_certificate", "secrets_store_secret"),
+        *("send_email", "pipelines", "vpc_service", "vpc_network", "flagship", "messaging"),
+        *("artifacts", "k2", "data_blob", "text_blob", "wasm_module", "tail_consumer"),
+        *("tenant", "platform"),
+    }
+)
+"""Types of the product that nothing here serves; known, so that the refusal can say so."""

@@ -1,0 +1,60 @@
+"""Configuration of a worker apart from its code: read whole, changed in part."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from cloister.registry import ScriptView
+from control import bodies, deploy, envelope, upload
+from control.errors import SETTINGS_PART_MISSING, VALIDATION_FAILED, Refused
+from control.paths import SCRIPT, namespace_of, script_of
+from control.rules import bindings, limits
+
+blueprint = Blueprint("settings", __name__)
+
+
+@blueprint.get(f"{SCRIPT}/settings")
+def get(account_id: str, namespace: str, script: str) -> Response:
+    """Everything that PATCH can change; secrets without their text."""
+    return envelope.success(shape(script_of(account_id, namespace, script)))
+
+
+@blueprint.patch(f"{SCRIPT}/settings")
+def patch(account_id: str, namespace: str, script: str) -> Response:
+    """Change what the part ``settings`` names (or a JSON body); makes a new version."""
+    found = namespace_of(account_id, namespace)
+    script_of(account_id, namespace, script)  # before the body is read
+    return envelope.success(shape(deploy.patch_settings(found, script, _said())))
+
+
+@blueprint.get(f"{SCRIPT}/bindings")
+def list_bindings(account_id: str, namespace: str, script: str) -> Response:
+    """The bindings; secrets without their text."""
+    view = script_of(account_id, namespace, script)
+    return envelope.success(bindings.visible(view.version.bindings))
+
+
+def shape(view: ScriptView) -> dict[str, Any]:
+    """The settings object."""
+    version = view.version
+    return {
+        "logpush": False,
+        "tail_consumers": [],
+        "usage_model": "standard",
+        **version.settings,
+        "bindings": bindings.visible(version.bindings),
+        "compatibility_date": version.compatibility_date,
+        "compatibility_flags": version.compatibility_flags,
+        "limits": limits.as_dict(version.limits),
+        "tags": view.tags,
+    }
+
+
+def _said() -> Any:
+    if not upload.is_multipart():
+        body = bodies.json_object()
+        return body.get("settings", body)
+    for part in upload.receive(bodies.JSON_BYTES):
+        if part.name == "settings":
+            return bodies.decode_json(part.data, VALIDATION_FAILED)
+    raise Refused(SETTINGS_PART_MISSING)
