@@ -2,11 +2,12 @@
 
 import importlib
 import sys
+from http import HTTPStatus
 
 import click
 
 from cloister import __version__
-from cloister.cli.exits import EXIT_FAILED
+from cloister.cli.exits import EXIT_FAILED, EXIT_NOT_FOUND
 from cloister.errors import CloisterError
 
 COMMANDS = (
@@ -54,4 +55,5 @@ def main() -> None:
         cli.main()
     except CloisterError as exc:
         click.echo(f"cloister: {exc}", err=True)
-        sys.exit(EXIT_FAILED)
+        gone = getattr(exc, "status", None) == HTTPStatus.NOT_FOUND
+        sys.exit(EXIT_NOT_FOUND if gone else EXIT_FAILED)
