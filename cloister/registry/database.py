@@ -129,7 +129,7 @@ def database_url(settings: Settings) -> URL:
         raise SettingInvalid("CLOISTER_DATABASE_URL is not a URL.") from exc
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
         return url.set(drivername="postgresql+psycopg")
-    if url.drivername == "sqlite" and url.database:
+    if url.drivername == "sqlite" and url.database not in {None, "", ":memory:"}:
         return url
     raise SettingInvalid("CLOISTER_DATABASE_URL must start with postgresql:// or sqlite:///.")
 

@@ -86,6 +86,10 @@ def open_registry(
     """
     cipher = open_cipher(settings)
     database = open_database(settings, on_change)
-    if migrate:
-        upgrade(database)
+    try:
+        if migrate:
+            upgrade(database)
+    except BaseException:
+        database.close()
+        raise
     return Registry(database, cipher)
