@@ -18,11 +18,12 @@ Order, seen from the executor::
     <- Compiled | Failed
 
 Bodies are pulled, never pushed: the isolate calls ``("stream", "read", [stream_id])`` and gets the
-next bytes, ``b""`` at the end. Stream 0 is the request's body; others come from replies that carry
-:class:`Incoming`. The other way round, a request body that the isolate streams to ``fetch`` is
-sent as ``Call("stream", "write", [stream_id, data])``, empty data ending it; the isolate chose the
-id, and named it as ``stream`` in the call that the body belongs to. Each write is answered with
-``None`` when it was taken.
+next bytes, ``b""`` at the end, or gives up the rest with ``("stream", "cancel", [stream_id])``.
+Stream 0 is the request's body; others come from replies that carry :class:`Incoming`. The other way
+round, a request body that the isolate streams to ``fetch`` is sent as
+``Call("stream", "write", [stream_id, data])``, empty data ending it; the isolate chose the id, and
+named it as ``stream`` in the call that the body belongs to. Each write is answered with ``None``
+when it was taken.
 
 What calls carry, by target::
 

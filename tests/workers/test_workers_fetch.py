@@ -229,6 +229,7 @@ async def apieces():
         written[stream] = written.get(stream, b"") + data
         if not data:
             cell.send(frames.Reply(call=asked[0].call, value=ok(b"got it")))
+        return None
 
     result = run(source, answer)
     assert result.text == "got it"

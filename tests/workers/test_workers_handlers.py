@@ -13,9 +13,9 @@ from executor.isolate.workers.entrypoints import WorkerEntrypoint
         "def fetch(self): return Response('yes')",
         "def fetch(self, request): return Response('yes')",
         "async def fetch(self, request, env): return Response(env.WORD)",
-        "async def fetch(self, request, env, ctx): return Response(env.WORD if ctx.props == {} else '')",
+        "async def fetch(self, request, env, ctx): return Response(env.WORD + str(ctx.props)[2:])",
         "async def fetch(self, *args): return Response('yes' if len(args) == 3 else 'no')",
-        "def fetch(self, request): return self.other()\n    async def other(self): return Response('yes')",
+        "def fetch(self): return self.other()\n    async def other(self): return Response('yes')",
     ],
 )
 def test_fetch_takes_what_it_wants(run, method):

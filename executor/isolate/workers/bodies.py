@@ -31,11 +31,17 @@ class Chunk(bytes):
 class BodyStream:
     """A body that can be iterated once (``async for chunk in body``)."""
 
-    __slots__ = ("_chunks", "_data", "_used")
+    __slots__ = ("_chunks", "_data", "_stream", "_used")
 
-    def __init__(self, data: bytes | None, chunks: AsyncIterator[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        data: bytes | None,
+        chunks: AsyncIterator[bytes] | None = None,
+        stream: int | None = None,
+    ) -> None:
         self._data = data
         self._chunks = chunks
+        self._stream = stream
         self._used = False
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
@@ -84,7 +90,17 @@ def fork(body: BodyStream | None) -> tuple[BodyStream | None, BodyStream | None]
 
 def pulled(stream: int) -> BodyStream:
     """A body that the executor holds."""
-    return BodyStream(None, _pull(stream))
+    return BodyStream(None, _pull(stream), stream)
+
+
+def give_up(body: BodyStream | None) -> None:
+    """Read no more of a body; where the executor holds it, let it go."""
+    if body is None:
+        return
+    body._used = True
+    if body._stream is not None:
+        telling = asyncio.ensure_future(runtime.ask("stream", "cancel", [body._stream]))
+        telling.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
 def body_of(value: Any) -> tuple[BodyStream | None, str | None]:
@@ -184,7 +200,7 @@ def _use(body: BodyStream) -> None:
 
 def _moved(body: BodyStream) -> BodyStream:
     _use(body)
-    return BodyStream(body._data, body._chunks)
+    return BodyStream(body._data, body._chunks, body._stream)
 
 
 async def _as_chunks(chunks: AsyncIterator[bytes]) -> AsyncIterator[Chunk]:

@@ -4,6 +4,7 @@ from types import ModuleType
 from typing import Any
 
 from executor.isolate.env import Env, patcher
+from executor.isolate.workers import asgi, wsgi
 from executor.isolate.workers.bodies import BodyStream
 from executor.isolate.workers.console import console
 from executor.isolate.workers.entrypoints import (
@@ -58,6 +59,12 @@ WORKERS: dict[str, Any] = {
 """The module ``workers``, but for ``env`` and ``patch_env``, which each worker has its own of."""
 
 SUBMODULES: dict[str, dict[str, Any]] = {
+    "workers.asgi": {
+        "entrypoint": asgi.entrypoint,
+        "fetch": asgi.fetch,
+        "websocket": asgi.websocket,
+    },
+    "workers.wsgi": {"entrypoint": wsgi.entrypoint, "fetch": wsgi.fetch},
     "workers.workflows": {"NonRetryableError": NonRetryableError},
 }
 
@@ -67,6 +74,7 @@ def facades(env: Env) -> dict[str, ModuleType]:
     modules = {name: _module(name, names) for name, names in SUBMODULES.items()}
     own = {"env": env, "patch_env": patcher(env)}
     submodules = {name.partition(".")[2]: module for name, module in modules.items()}
+    modules["asgi"] = modules["workers.asgi"]
     modules["workers"] = _module("workers", {**WORKERS, **own, **submodules})
     return modules
 

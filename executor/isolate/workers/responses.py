@@ -13,9 +13,9 @@ from executor.isolate.workers.bodies import (
     BodyStream,
     body_of,
     fork,
+    give_up,
     known_bytes,
     pulled,
-    take_chunks,
 )
 from executor.isolate.workers.headers import HeaderMap, from_wire
 from executor.isolate.workers.urls import absolute_url
@@ -71,8 +71,7 @@ class FetchResponse(BodyReader):
 
     def abort(self, reason: Any = None) -> None:  # noqa: ARG002 - part of the product's signature
         """Give up the rest of the body."""
-        if self._body is not None and not self.body_used:
-            take_chunks(self._body)
+        give_up(self._body)
 
     def clone(self) -> "FetchResponse":
         """A second response with a body of its own."""
