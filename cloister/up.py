@@ -84,7 +84,7 @@ def rooms(settings: Settings, environment: dict[str, str]) -> list[list[Service]
         _python(f"executor-{number}", *_celery(number), environment=environment, stop_s=10.0)
         for number in range(1, count + 1)
     ]
-    control = _python("control", *_gunicorn("control"), environment=environment, stop_s=5.0)
+    control = _python("control", *_gunicorn("control"), environment=environment, stop_s=8.0)
     dispatcher = _python(
         "dispatcher", *_gunicorn("dispatcher"), environment=environment, stop_s=15.0
     )

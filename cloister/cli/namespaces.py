@@ -85,7 +85,10 @@ def _changes(present: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
     if options["outbound"] is not None:
         changes["outbound"] = {"service": options["outbound"]} if options["outbound"] else None
     if options["allow"] or options["deny"]:
-        changes["egress"] = {"allow": list(options["allow"]), "deny": list(options["deny"])}
+        egress = present.get("egress") or {}
+        changes["egress"] = {
+            side: list(options[side]) or egress.get(side, []) for side in ("allow", "deny")
+        }
     if not changes:
         raise click.UsageError("Say what to set.")
     return changes

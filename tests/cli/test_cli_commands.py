@@ -3,7 +3,11 @@
 import email
 import http.server
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from email.message import Message
@@ -288,3 +292,30 @@ def test_a_token_is_printed_once(api: Api) -> None:
         "namespace": "production",
         "expires_on": "2030-01-01T00:00:00Z",
     }
+
+
+def test_dev_deploys_again_when_a_file_changes(api: Api, tmp_path: Path) -> None:
+    """What is wrong in between is said, and the next change tried; Ctrl-C ends it."""
+    project = tmp_path / "shop"
+    run("init", str(project))
+    config = project / "wrangler.toml"
+    dev = subprocess.Popen(
+        [sys.executable, "-m", "cloister.cli", "dev", str(project)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert dev.stdout is not None
+        assert dev.stdout.readline() == "deployed http://front/production/shop/\n"
+        good = config.read_text()
+        config.write_text("name =")
+        assert "wrangler.toml" in dev.stdout.readline()
+        config.write_text(good.replace("shop", "other"))
+        assert dev.stdout.readline() == "deployed http://front/production/other/\n"
+    finally:
+        dev.send_signal(signal.SIGINT)
+        assert dev.wait(10) == 0
+        assert dev.stdout.read() == ""
+        dev.stdout.close()
