@@ -99,7 +99,7 @@ _NO_CANVAS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 def _envelope(task: str, queue: str, pid: int) -> tuple[bytes, bytes, bytes]:
     """The constant parts: before the body, headers (with :data:`_ID` in them), properties."""
     place = "@"
-    headers = {
+    headers: dict[str, Any] = {
         "lang": "py",
         "task": task,
         "id": place,

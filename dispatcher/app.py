@@ -1,0 +1,178 @@
+"""The dispatcher as an ASGI application."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from typing import Any
+
+from asgiref.wsgi import WsgiToAsgi
+
+from cloister.outcomes import Outcome
+from cloister.settings import Settings
+from dispatcher.environment import Environment
+from dispatcher.exchange import Exchange
+from dispatcher.failures import ClientGone, DispatchFailure, Refusal
+from dispatcher.house import PREFIX, create_house
+from dispatcher.intake import IncomingBody, Receive, Scope, Send, take_in
+from dispatcher.messages import Request, Response
+from dispatcher.metrics import Metrics
+from dispatcher.pages import failure_page, outcome_page
+from dispatcher.reply import Aborted, send_response
+from dispatcher.routing import find, strategies
+from dispatcher.services import Services
+from dispatcher.stub import Dispatcher
+from dispatcher.worker import Context, LoadedWorker, load_worker
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 25.0
+"""How long shutdown waits for requests under way; gunicorn's graceful timeout is longer."""
+
+
+def create_app(settings: Settings) -> "Front":
+    """The ASGI callable. It opens nothing before its lifespan starts."""
+    return Front(settings)
+
+
+class Front:
+    """Tenants' traffic, and ``/.cloister/`` beside it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._strategies = strategies(settings)
+        self._metrics = Metrics()
+        house = create_house(settings, self._metrics, lambda: self._serving)
+        self._house = WsgiToAsgi(house)  # type: ignore[no-untyped-call]  # asgiref has no types
+        self._serving = False
+        self._under_way: set[_Visit] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._background: set[asyncio.Task[Any]] = set()
+        self._worker: LoadedWorker
+        self._services: Services
+        self._declared: dict[str, Any]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1003})
+        elif scope["raw_path"].startswith(PREFIX):
+            await self._house(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._worker = load_worker(self._settings.dispatch_worker)
+            self._services = Services(self._settings)
+            await self._services.open()
+        except Exception as exc:
+            log.exception("start-up failed")
+            await send({"type": "lifespan.startup.failed", "message": str(exc)})
+            return
+        self._declared = self._worker.declared(self._services.registry)
+        self._serving = True
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._serving = False
+        await self._drain()
+        await self._services.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await self._idle.wait()
+                if self._background:
+                    await asyncio.wait(self._background)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        visit = _Visit(IncomingBody(scope, receive, self._settings.request_body_bytes))
+        self._enter(visit)
+        try:
+            response = await self._answer(visit, scope)
+            await send_response(response, visit.id, scope["method"], send)
+        except (ClientGone, asyncio.CancelledError):
+            visit.outcome = Outcome.CANCELED.value
+            raise asyncio.CancelledError from None
+        except Aborted as exc:
+            visit.outcome = exc.outcome
+            # gunicorn closes the connection, so that the client sees the response is cut off.
+            raise asyncio.CancelledError from None
+        finally:
+            self._leave(visit)
+        await visit.body.drain()
+
+    def _enter(self, visit: "_Visit") -> None:
+        self._under_way.add(visit)
+        self._idle.clear()
+        self._metrics.in_flight.inc()
+
+    def _leave(self, visit: "_Visit") -> None:
+        visit.close()
+        self._under_way.discard(visit)
+        if not self._under_way:
+            self._idle.set()
+        self._metrics.in_flight.dec()
+        self._metrics.count(visit.namespace, visit.outcome, visit.age_s())
+
+    async def _answer(self, visit: "_Visit", scope: Scope) -> Response:
+        accept = next((v.decode("latin-1") for n, v in scope["headers"] if n == b"accept"), "")
+        try:
+            return await self._dispatch(visit, scope)
+        except DispatchFailure as exc:
+            visit.outcome = exc.outcome.value
+            return failure_page(exc, visit.id, accept)
+        except Refusal as exc:
+            visit.outcome = f"refused{exc.status}"
+            return failure_page(exc, visit.id, accept)
+        except ClientGone:
+            raise
+        except Exception:
+            log.exception("request %s: the dispatch worker failed", visit.id)
+            visit.outcome = "dispatchWorkerException"
+            return outcome_page(Outcome.EXCEPTION, visit.id, accept)
+
+    async def _dispatch(self, visit: "_Visit", scope: Scope) -> Response:
+        intake = take_in(scope, visit.id, self._settings)
+        destination = await find(self._strategies, intake.host, intake.path)
+        if await self._services.routes.namespace(destination.namespace) is not None:
+            visit.namespace = destination.namespace
+        request = Request(
+            intake.url(destination.path),
+            method=intake.method,
+            headers=intake.headers,
+            body=b"" if visit.body.finished else visit.body,
+            id=visit.id,
+            namespace=destination.namespace,
+            worker=destination.worker,
+            client_ip=intake.client_ip,
+        )
+        dispatcher = Dispatcher(self._services, request, visit.exchanges.append)
+        env = Environment(dispatcher, self._declared)
+        return await self._worker.call(request, env, Context(self._background))
+
+
+class _Visit:
+    """One client request under way: how it ends, and what must end with it."""
+
+    def __init__(self, body: IncomingBody) -> None:
+        self.id = secrets.token_hex(16)
+        self.body = body
+        self._began = time.perf_counter()
+        self.namespace = ""
+        self.outcome = Outcome.OK.value
+        self.exchanges: list[Exchange] = []
+
+    def age_s(self) -> float:
+        return time.perf_counter() - self._began
+
+    def close(self) -> None:
+        for exchange in self.exchanges:
+            exchange.close()

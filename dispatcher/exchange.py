@@ -1,0 +1,173 @@
+"""One invocation's conversation: publish it, wait for the head, read the body, or give up."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import redis.asyncio
+
+from cloister.mailbox import Inbox, Mailbox
+from cloister.messages import (
+    EXECUTORS_CHANNEL,
+    STREAM_WINDOW_BYTES,
+    Cancel,
+    Chunk,
+    CompileAnswer,
+    Credit,
+    End,
+    Failure,
+    Frame,
+    Head,
+    Invocation,
+    body_list,
+    executor_channel,
+)
+from cloister.outcomes import Outcome
+from dispatcher.failures import NoAnswer, failure_of
+from dispatcher.headers import end_to_end, is_valid
+from dispatcher.messages import Response
+from dispatcher.publisher import Publisher
+from dispatcher.upload import Upload, send_body
+
+CREDIT_BYTES = STREAM_WINDOW_BYTES // 4
+"""Bytes taken by the client before the executor is told."""
+
+SILENCE_S = 15.0
+"""How long after the deadline a begun response may be silent before it counts as lost."""
+
+OURS = frozenset({"date", "server", "x-cloister-request-id"})
+"""Response fields that the front door writes itself."""
+
+
+class Exchange:
+    """Close it in any case: what was not finished is then canceled at the executor."""
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        publisher: Publisher,
+        client: redis.asyncio.Redis,
+        invocation: Invocation,
+    ) -> None:
+        self._publisher = publisher
+        self._redis = client
+        self._invocation = invocation
+        self._stack = contextlib.ExitStack()
+        self._inbox: Inbox = self._stack.enter_context(mailbox.expect(invocation.id))
+        self._executor: str | None = None
+        self._waiting = False
+        self._finished = True
+        self._upload: asyncio.Task[None] | None = None
+
+    async def begin(self, upload: Upload) -> Response:
+        """Send the invocation and wait for its response's head.
+
+        Raises:
+            DispatchFailure: there will be no response.
+            Refusal, ClientGone: the request's body could not be read to its end.
+        """
+        self._publisher.enter(self._invocation.namespace)
+        self._waiting, self._finished = True, False
+        try:
+            async with asyncio.timeout(self._left_s()):
+                await self._publisher.publish(self._invocation)
+                self._start_upload(upload)
+                frame = await self._next()
+        except TimeoutError as exc:
+            raise NoAnswer from exc
+        self._answered()
+        return self._response(frame)
+
+    def close(self) -> None:
+        """Let go. Harmless when called again."""
+        self._answered()
+        self._stack.close()
+        if self._upload is not None:
+            self._upload.cancel()
+            self._publisher.remove(body_list(self._invocation.id))
+            self._upload = None
+        if not self._finished:
+            self._finished = True
+            channel = executor_channel(self._executor) if self._executor else EXECUTORS_CHANNEL
+            self._publisher.note(channel, Cancel(id=self._invocation.id))
+
+    def _left_s(self) -> float:
+        return max(0.0, self._invocation.deadline - time.time())
+
+    def _answered(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self._publisher.leave(self._invocation.namespace)
+
+    def _start_upload(self, upload: Upload) -> None:
+        if upload.rest is None:
+            return
+        key, ttl_s = body_list(self._invocation.id), int(self._left_s()) + 60
+        sending = send_body(self._redis, key, upload.inline, upload.rest, ttl_s)
+        self._upload = asyncio.create_task(sending, name="upload")
+        self._upload.add_done_callback(self._upload_done)
+
+    def _upload_done(self, task: asyncio.Task[None]) -> None:
+        """Wake the reader if the body failed: it meets the error in :meth:`_next`."""
+        if not task.cancelled() and task.exception() is not None:
+            self._inbox.put(End(id=self._invocation.id))
+
+    async def _next(self) -> Frame:
+        frame = await self._inbox.get()
+        upload = self._upload
+        if upload is not None and upload.done() and (error := upload.exception()) is not None:
+            raise error
+        if isinstance(frame, Failure):
+            self._finished = True
+            raise failure_of(frame.outcome, frame.message)
+        if isinstance(frame, CompileAnswer):
+            raise TypeError("a compile answer came to an invocation")
+        return frame
+
+    def _response(self, frame: Frame) -> Response:
+        if not isinstance(frame, Head):
+            raise TypeError(f"a response began with {type(frame).__name__}")
+        self._executor = frame.executor
+        self._finished = frame.end
+        headers = [pair for pair in end_to_end(frame.headers) if pair[0] not in OURS]
+        if not 200 <= frame.status <= 599 or not is_valid(headers):
+            raise failure_of(
+                Outcome.EXCEPTION, "The response's status or headers are not valid HTTP."
+            )
+        return Response(
+            frame.body if frame.end else self._chunks(frame.body),
+            status=frame.status,
+            headers=headers,
+        )
+
+    async def _chunks(self, first: bytes) -> AsyncIterator[bytes]:
+        owed = 0
+        chunk = first
+        while True:
+            if chunk:
+                yield chunk
+                owed = self._grant(owed + len(chunk))
+            frame = await self._in_time()
+            if isinstance(frame, End):
+                self._finished = True
+                return
+            if not isinstance(frame, Chunk):
+                raise TypeError("a response had two heads")
+            chunk = frame.data
+
+    async def _in_time(self) -> Frame:
+        try:
+            async with asyncio.timeout(self._left_s() + SILENCE_S):
+                return await self._next()
+        except TimeoutError as exc:
+            raise NoAnswer from exc
+
+    def _grant(self, owed: int) -> int:
+        """Tell the executor what the client took; returns what it was not told yet."""
+        if owed < CREDIT_BYTES or self._executor is None:
+            return owed
+        self._publisher.note(
+            executor_channel(self._executor), Credit(id=self._invocation.id, bytes=owed)
+        )
+        return 0

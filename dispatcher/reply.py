@@ -1,0 +1,82 @@
+"""From a :class:`Response` to ASGI messages, framed so that no client misreads it."""
+
+import asyncio
+import logging
+
+from cloister.outcomes import Outcome
+from dispatcher.failures import ClientGone, DispatchFailure, Refusal
+from dispatcher.headers import Pairs, end_to_end, is_valid
+from dispatcher.intake import Send
+from dispatcher.messages import Response
+
+log = logging.getLogger(__name__)
+
+NO_BODY = frozenset({204, 205, 304})
+
+
+class Aborted(Exception):
+    """The response broke off after its head; the connection must be closed."""
+
+    def __init__(self, outcome: str) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
+async def send_response(response: Response, request_id: str, method: str, send: Send) -> None:
+    """Send it.
+
+    Raises:
+        Aborted: its body failed half-way.
+        ClientGone: the client's own body failed half-way.
+    """
+    bodiless = method == "HEAD" or response.status in NO_BODY
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": _encoded(_headers(response, method), request_id),
+        }
+    )
+    whole = response.whole_body
+    if bodiless or whole is not None:
+        await send({"type": "http.response.body", "body": b"" if bodiless else whole})
+        return
+    try:
+        async for chunk in response.body:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except DispatchFailure as exc:
+        raise Aborted(exc.outcome.value) from exc
+    except Refusal as exc:
+        raise Aborted(f"refused{exc.status}") from exc
+    except (ClientGone, asyncio.CancelledError):
+        raise
+    except Exception as exc:
+        log.exception("request %s: the response broke off", request_id)
+        raise Aborted(Outcome.INTERNAL.value) from exc
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _headers(response: Response, method: str) -> Pairs:
+    """End-to-end fields, with a Content-Length that is true or none."""
+    pairs = end_to_end(response.headers.pairs)
+    whole = response.whole_body
+    said = [value for name, value in pairs if name == "content-length"]
+    others = [pair for pair in pairs if pair[0] != "content-length"]
+    if response.status in (204, 205):
+        return others
+    if method == "HEAD" or response.status == 304:
+        length = said[0] if said else str(len(whole)) if whole and method == "HEAD" else None
+    else:
+        length = str(len(whole)) if whole is not None else said[0] if len(said) == 1 else None
+    if length is None or not (length.isascii() and length.isdigit()):
+        return others
+    return [*others, ("content-length", length)]
+
+
+def _encoded(pairs: Pairs, request_id: str) -> list[tuple[bytes, bytes]]:
+    if not is_valid(pairs):
+        raise ValueError("the dispatch worker's response has invalid headers")
+    ours = [("server", "cloister"), ("x-cloister-request-id", request_id)]
+    mine = {name for name, _ in ours} | {"date"}
+    kept = [pair for pair in pairs if pair[0] not in mine]
+    return [(n.encode("latin-1"), v.encode("latin-1")) for n, v in [*kept, *ours]]

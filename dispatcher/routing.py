@@ -1,0 +1,125 @@
+"""Host and path to (namespace, worker): a list of strategies, the first that knows wins."""
+
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from cloister.registry.names import NAME
+from cloister.settings import Settings
+from dispatcher.failures import Refusal
+
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?")
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Who gets the request, and the path that it sees (as sent, percent-encoded)."""
+
+    namespace: str
+    worker: str
+    path: str
+
+
+Strategy = Callable[[str, str], Awaitable[Destination | None]]
+"""(host, path) to a destination; None is "not mine", :class:`Refusal` ends the search."""
+
+HostnameLookup = Callable[[str], Awaitable[tuple[str, str] | None]]
+"""A custom hostname to (namespace, worker)."""
+
+
+def host_of(authority: str) -> str:
+    """The host of ``host[:port]``: lower case, no port, no final dot, brackets of IPv6 kept.
+
+    Raises:
+        Refusal: it is no such thing.
+    """
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        raise Refusal(400, "Bad Host header")
+    host = match[1].lower().removesuffix(".")
+    if host.startswith("["):
+        try:
+            ipaddress.IPv6Address(host[1:-1])
+        except ValueError as exc:
+            raise Refusal(400, "Bad Host header") from exc
+    return host
+
+
+def strategies(settings: Settings, hostnames: HostnameLookup | None = None) -> list[Strategy]:
+    """The product's order: custom hostname, subdomain, path."""
+    domain = settings.domain.lower().strip(".")
+    found: list[Strategy] = [_Subdomains(domain, settings.default_namespace), _Paths(domain)]
+    return [_Hostnames(hostnames), *found] if hostnames else found
+
+
+async def find(strategies: Sequence[Strategy], host: str, path: str) -> Destination:
+    """Where a request goes.
+
+    Raises:
+        Refusal: nowhere.
+    """
+    for strategy in strategies:
+        destination = await strategy(host, path)
+        if destination is not None:
+            return destination
+    raise no_route()
+
+
+def no_route() -> Refusal:
+    """Nothing is served under this address."""
+    return Refusal(404, "Nothing is deployed at this address")
+
+
+def _checked(namespace: str, worker: str, path: str) -> Destination:
+    if not (NAME.fullmatch(namespace) and NAME.fullmatch(worker)):
+        raise no_route()
+    return Destination(namespace, worker, path)
+
+
+class _Hostnames:
+    """Exact custom hostnames."""
+
+    def __init__(self, lookup: HostnameLookup) -> None:
+        self._lookup = lookup
+
+    async def __call__(self, host: str, path: str) -> Destination | None:
+        found = await self._lookup(host)
+        return None if found is None else Destination(*found, path)
+
+
+class _Subdomains:
+    """``{worker}.{namespace}.{domain}`` and ``{worker}.{domain}``."""
+
+    def __init__(self, domain: str, default_namespace: str) -> None:
+        self._suffix = f".{domain}"
+        self._default = default_namespace
+
+    async def __call__(self, host: str, path: str) -> Destination | None:
+        if not host.endswith(self._suffix):
+            return None
+        worker, _, namespace = host.removesuffix(self._suffix).partition(".")
+        return _checked(namespace or self._default, worker, path)
+
+
+class _Paths:
+    """``/{namespace}/{worker}/rest`` on the bare domain, a host without dots, or an address."""
+
+    def __init__(self, domain: str) -> None:
+        self._domain = domain
+
+    async def __call__(self, host: str, path: str) -> Destination | None:
+        if host != self._domain and "." in host and not _is_address(host):
+            return None
+        parts = path.split("/", 3)
+        if len(parts) < 3:
+            raise no_route()
+        return _checked(parts[1], parts[2], "/" + (parts[3] if len(parts) > 3 else ""))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,49 @@
+"""What one dispatcher process holds while it serves: opened together, closed together."""
+
+import asyncio
+import uuid
+from contextlib import AsyncExitStack
+
+from cloister.broker import async_redis
+from cloister.mailbox import Mailbox
+from cloister.messages import Invocation
+from cloister.registry import Registry, RouteCache, open_registry
+from cloister.settings import Settings
+from dispatcher.exchange import Exchange
+from dispatcher.publisher import Publisher
+
+
+class Services:
+    """Registry, route cache, mailbox and publisher of this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._redis = async_redis(settings)
+        self._stack = AsyncExitStack()
+        self.mailbox = Mailbox(self._redis, uuid.uuid4().hex)
+        self.publisher = Publisher(self._redis, settings.namespace_queue)
+        self.registry: Registry
+        self.routes: RouteCache
+
+    async def open(self) -> None:
+        """Connect and start. Raises what the first thing that fails raises; closes the others."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._redis.aclose)
+            self.registry = await asyncio.to_thread(open_registry, self.settings)
+            stack.callback(self.registry.close)
+            self.routes = RouteCache(self.registry, self.settings)
+            await self.routes.start()
+            stack.push_async_callback(self.routes.close)
+            await self.mailbox.start()
+            stack.push_async_callback(self.mailbox.close)
+            await self.publisher.start()
+            stack.push_async_callback(self.publisher.close)
+            self._stack = stack.pop_all()
+
+    async def close(self) -> None:
+        """Stop, in the other order."""
+        await self._stack.aclose()
+
+    def exchange(self, invocation: Invocation) -> Exchange:
+        """A conversation about one invocation."""
+        return Exchange(self.mailbox, self.publisher, self._redis, invocation)
