@@ -115,7 +115,7 @@ def parse(url: str, ports: Sequence[int]) -> Target:
         raise FetchInvalid(f"Invalid URL: {url[:200]}") from None
     if parsed.scheme not in DEFAULT_PORTS:
         raise FetchInvalid("fetch() understands http: and https: URLs only.")
-    if parsed.userinfo or "@" in parsed.netloc.decode("ascii", "replace"):
+    if "@" in re.split("[/?#]", url.partition("//")[2], maxsplit=1)[0]:
         raise FetchRefused("The URL must not carry a user name or password.")
     port = DEFAULT_PORTS[parsed.scheme] if parsed.port is None else parsed.port
     if port not in ports:
