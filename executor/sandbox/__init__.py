@@ -45,10 +45,13 @@ ENCLOSURE_STEPS = (
     Step("uts", namespaces.unshare_uts),
     Step("cgroup", namespaces.unshare_cgroup),
     Step("pid", namespaces.unshare_pid),
+    Step("mount", namespaces.unshare_mount),
+    Step("nesting", namespaces.forbid_nesting),
     Step("mount", namespaces.empty_root),
     Step("capabilities", identity.drop_capabilities),
 )
-"""The zygote's, in order: the user namespace first, since it gives the right to make the others."""
+"""The zygote's, in order: the user namespace first, since it gives the right to make the others;
+the file system towards the end, since the steps before need ``/proc``."""
 
 ISOLATE_STEPS = (
     Step("parent", process.die_with_parent),
@@ -73,7 +76,8 @@ def enclosure_steps(without: Collection[str]) -> list[Step]:
     """
     steps = list(ENCLOSURE_STEPS)
     steps.insert(len(steps) - 1 if "user" in without else 0, _LEAVE_ROOT)
-    return [step for step in steps if step.facility not in without]
+    left_out = {*without, "nesting"} if "user" in without else without
+    return [step for step in steps if step.facility not in left_out]
 
 
 def enclose(without: Collection[str]) -> None:

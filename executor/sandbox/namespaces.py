@@ -55,9 +55,22 @@ def unshare_pid() -> None:
     kernel.unshare(_CLONE_NEWPID)
 
 
+def forbid_nesting() -> None:
+    """No namespace can be made inside ours: each would give rights over more of the kernel.
+
+    Only for our own user namespace: done without one, it would be the machine's limit.
+    """
+    for limit in sorted(Path("/proc/sys/user").glob("max_*_namespaces")):
+        limit.write_text("0")
+
+
+def unshare_mount() -> None:
+    """A mount table of our own."""
+    kernel.unshare(_CLONE_NEWNS)
+
+
 def empty_root() -> None:
     """Replace the file system by an empty, read-only one. What is not open by now stays closed."""
-    kernel.unshare(_CLONE_NEWNS)
     kernel.mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     flags = _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
     # Any directory that surely exists will do as the place: it is gone a moment later.

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 
 from executor import sandbox
-from executor.sandbox import identity, kernel, landlock, limits, process, seccomp
+from executor.sandbox import identity, kernel, landlock, limits, namespaces, process, seccomp
 
-NAMESPACES = ("user", "mount", "pid", "net", "ipc", "uts", "cgroup")
+NAMESPACES = ("user", "mount", "pid", "net", "ipc", "uts", "cgroup", "nesting")
 
 _SECONDS = 30
 _PLENTY_BYTES = 1 << 40
@@ -53,18 +53,22 @@ def probe() -> list[Finding]:
 
 
 def _namespace(name: str) -> Callable[[], None]:
-    """Make this namespace, in the way the zygote would."""
-
+    """Make this namespace in the way the zygote would, and no other that can be done without."""
     others = {other for other in NAMESPACES if other not in (name, "user")} | {"capabilities"}
 
     def attempt() -> None:
-        # Root can do without a user namespace.
-        alone = name != "user" and _in_child(_namespace("user"))
-        sandbox.enclose(others | ({"user"} if alone else set()))
+        missing = {one for one in ("identity", "user") if one != name and _in_child(_FIRST[one])}
+        if name == "nesting" and "user" in missing:
+            raise OSError("it takes a user namespace")
+        sandbox.enclose(others | missing)
         if name == "pid" and _in_child(_be_first):
             raise OSError("the first process in it is not PID 1")
 
     return attempt
+
+
+_FIRST = {"identity": identity.leave_root, "user": namespaces.unshare_user}
+"""What the other namespaces rest on, each by itself."""
 
 
 def _be_first() -> None:
@@ -114,6 +118,7 @@ FACILITIES = (
     Facility("ipc", "no shared memory of System V", _namespace("ipc")),
     Facility("uts", "no host name", _namespace("uts")),
     Facility("cgroup", "no view of control groups", _namespace("cgroup"), required=False),
+    Facility("nesting", "no namespace made inside", _namespace("nesting"), required=False),
     Facility("capabilities", "no right of root's", identity.drop_capabilities),
     Facility("no_new_privs", "no right gained by running a file", process.no_new_privileges),
     Facility("landlock", "no file, TCP port or outside process", _landlock),
