@@ -1,0 +1,191 @@
+"""A fake isolate and a fake host: the engine's life cycle without processes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from cloister.limits import Limits
+from cloister.messages import Trace
+from cloister.outcomes import Outcome
+from cloister.registry.views import Bundle
+from cloister.settings import Settings
+from executor.gate import Gate
+from executor.invocation import Run
+from executor.isolate import frames
+from executor.isolates import Death, IsolateDied
+from executor.work import Ended, Work
+
+Script = Callable[["FakeIsolate"], Awaitable[None]]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until something holds; fail after five seconds."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0)
+
+
+class FakeIsolate:
+    """Plays a script: an async function that says what the isolate would say."""
+
+    def __init__(self, script: Script, *, loaded: bool = True) -> None:
+        self.is_loaded = loaded
+        self.sent: asyncio.Queue[Any] = asyncio.Queue()
+        self.cpu = 0
+        self.reason: str | None = None
+        self._said: asyncio.Queue[Any] = asyncio.Queue()
+        self._task = asyncio.create_task(self._play(script))
+
+    async def _play(self, script: Script) -> None:
+        await script(self)
+
+    def say(self, *said: Any) -> None:
+        """Send frames to the executor; an exception means that the process ends."""
+        for each in said:
+            self._said.put_nowait(each)
+
+    async def heard(self, kind: type) -> Any:
+        """The next frame from the executor, which must be of that kind."""
+        frame = await self.sent.get()
+        assert isinstance(frame, kind), frame
+        return frame
+
+    async def send(self, frame: Any) -> None:
+        if self.reason is not None:
+            raise IsolateDied(Death.KILLED, self.reason, -9)
+        self.sent.put_nowait(frame)
+
+    async def receive(self) -> Any:
+        frame = await self._said.get()
+        if isinstance(frame, BaseException):
+            raise frame
+        return frame
+
+    def cpu_ns(self) -> int:
+        return self.cpu
+
+    def peak_kb(self) -> int:
+        return 1234
+
+    def kill(self, reason: str = "killed") -> None:
+        if self.reason is None:
+            self.reason = reason
+            self._task.cancel()
+            self.say(IsolateDied(Death.KILLED, reason, -9))
+
+
+class FakeSink:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+        self.is_full = False
+        self.room = asyncio.Event()
+        self.aborted = False
+
+    async def wait_for_credit(self) -> None:
+        await self.room.wait()
+
+    async def head(self, status: int, headers: Any, body: bytes, *, end: bool) -> None:
+        self.said.append(("head", status, headers, body, end))
+
+    async def chunk(self, data: bytes) -> None:
+        self.said.append(("chunk", data))
+
+    async def end(self) -> None:
+        self.said.append(("end",))
+
+    async def returned(self, value: Any) -> None:
+        self.said.append(("returned", value))
+
+    async def fail(self, ended: Ended) -> None:
+        self.said.append(("fail", ended.outcome, ended.message))
+
+    def abort(self) -> None:
+        self.aborted = True
+        self.room.set()
+
+
+class NoCalls:
+    """An answerer for scripts that ask nothing."""
+
+    def take(self, call: frames.Call) -> None:
+        raise AssertionError(call)
+
+    async def close(self) -> None:
+        pass
+
+
+class FakeHost:
+    """Lends fake isolates, one for each of the scripts in turn."""
+
+    def __init__(self, *scripts: Any, loaded: bool = True, **settings: Any) -> None:
+        self.settings = Settings(**settings)
+        self.gate = Gate(self.settings.worker_concurrency, 1)
+        self.traces = self
+        self.written: list[Trace] = []
+        self.isolates: list[FakeIsolate] = []
+        self.returned: list[tuple[FakeIsolate, bool]] = []
+        self.bundles: dict[str, Bundle] = {"v1": bundle()}
+        self._scripts = list(scripts)
+        self._loaded = loaded
+
+    def write(self, trace: Trace) -> None:
+        self.written.append(trace)
+
+    @property
+    def outcome(self) -> Outcome:
+        assert len(self.written) == 1
+        return self.written[0].outcome
+
+    async def bundle(self, version: str) -> Bundle | None:
+        return self.bundles.get(version)
+
+    async def borrow(self, bundle: Bundle, memory_mb: int) -> Any:
+        script = self._scripts.pop(0)
+        if isinstance(script, BaseException):
+            raise script
+        isolate = FakeIsolate(script, loaded=self._loaded)
+        self.isolates.append(isolate)
+        return isolate
+
+    def give_back(self, isolate: Any, *, reuse: bool) -> None:
+        self.returned.append((isolate, reuse))
+        if not reuse:
+            isolate.kill("released")
+
+    def answerer(self, run: Run, bundle: Bundle, isolate: Any) -> NoCalls:
+        return NoCalls()
+
+
+def bundle() -> Bundle:
+    """A version without bindings."""
+    return Bundle(
+        version="v1",
+        namespace="ns",
+        script="w",
+        account_id="a",
+        digest="d",
+        main_module="w.py",
+        env={},
+        live={},
+        limits=Limits(),
+        compatibility_date="",
+        compatibility_flags=[],
+        handlers={},
+    )
+
+
+def work(**more: Any) -> Work:
+    """A GET request to v1 within ordinary limits."""
+    limits = Limits(cpu_ms=1_000, memory_mb=128, wall_ms=5_000, subrequests=50)
+    values: dict[str, Any] = {
+        "id": "i1",
+        "namespace": "ns",
+        "script": "w",
+        "version": "v1",
+        "limits": limits,
+        "invoke": frames.Invoke(url="http://w/"),
+        "begin_by_s": 4e9,
+    }
+    return Work(**{**values, **more})
