@@ -4,6 +4,7 @@ import inspect
 from typing import Any
 
 from executor.isolate import frames
+from executor.isolate.calls import packed
 from executor.isolate.door import pack
 from executor.isolate.handlers import Handlers
 from executor.isolate.invocation import Invocation, runtime
@@ -27,7 +28,7 @@ def tell_failure(error: BaseException, phase: str, *, pass_through: bool = False
     """Send what the tenant's code raised."""
     channel = runtime.channel
     assert channel is not None  # noqa: S101 - tenant code runs only behind an open door
-    if isinstance(error, MemoryError):
+    if issubclass(type(error), MemoryError):
         error.__traceback__ = None  # lets go of what its frames hold
         channel.send_packed(_OUT_OF_MEMORY[phase])
     else:
@@ -35,13 +36,17 @@ def tell_failure(error: BaseException, phase: str, *, pass_through: bool = False
 
 
 class Answer:
-    """The response of one invocation."""
+    """The response of one invocation.
+
+    One that is whole in a frame is left in ``unsent``, packed, to leave with what comes next.
+    """
 
     def __init__(self, invocation: Invocation, handlers: Handlers, env: Any) -> None:
         self._invocation = invocation
         self._handlers = handlers
         self._env = env
         self.given = False
+        self.unsent = b""
 
     async def give(self) -> None:
         """Run the handler and send its response, or its failure. Never raises."""
@@ -82,10 +87,9 @@ class Answer:
         data = b"" if body is None else known_bytes(body)
         headers = wire_pairs(response._headers)
         if body is None or (data is not None and len(data) <= frames.INLINE_BODY_BYTES):
-            whole = frames.Head(
-                status=response._status, headers=headers, body=data or b"", end=True
+            self.unsent = packed(
+                frames.Head(status=response._status, headers=headers, body=data or b"", end=True)
             )
-            channel.send(whole)
             return
         channel.send(frames.Head(status=response._status, headers=headers))
         async for chunk in take_chunks(body):

@@ -57,13 +57,10 @@ class Channel:
 
     def send(self, frame: frames.FromIsolate) -> None:
         """Send one frame. Raises ``ValueError`` if it is too large for the door."""
-        data = pack(frame)
-        if len(data) > frames.MAX_FRAME_BYTES:
-            raise ValueError(f"{len(data)} bytes are too many for one message")
-        self.send_packed(data)
+        self.send_packed(packed(frame))
 
     def send_packed(self, data: bytes) -> None:
-        """Send a frame that is packed already, taking in meanwhile what arrives."""
+        """Send frames that are packed already, taking in meanwhile what arrives."""
         rest = memoryview(data)
         while rest:
             try:
@@ -102,6 +99,14 @@ class Channel:
             return
         except (OSError, DoorBroken):
             leave()
+
+
+def packed(frame: frames.FromIsolate) -> bytes:
+    """The bytes of one frame. Raises ``ValueError`` if it is too large for the door."""
+    data = pack(frame)
+    if len(data) > frames.MAX_FRAME_BYTES:
+        raise ValueError(f"{len(data)} bytes are too many for one message")
+    return data
 
 
 def leave() -> NoReturn:

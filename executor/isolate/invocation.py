@@ -5,6 +5,7 @@ reaches the executor through it.
 """
 
 import asyncio
+import inspect
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,6 +17,9 @@ MAX_MESSAGE_CHARS = 8 * 1024
 MAX_STACK_CHARS = 64 * 1024
 MAX_EARLY_LINES = 64
 """Log lines written while the code loads are kept for the first invocation's log."""
+
+_PLAIN_FUTURES = (asyncio.Future, asyncio.Task)
+"""Whose methods are no code of the tenant's."""
 
 Report = Callable[[BaseException], str]
 """The tenant's own traceback of an exception."""
@@ -85,10 +89,10 @@ class Runtime:
     ) -> frames.Failed:
         """What an exception of the tenant's code is to the executor."""
         return frames.Failed(
-            name=type(error).__name__[:MAX_MESSAGE_CHARS],
+            name=_told(lambda: type(error).__name__)[:MAX_MESSAGE_CHARS],
             message=_told(lambda: str(error))[:MAX_MESSAGE_CHARS],
             stack=_told(lambda: self.format_traceback(error))[:MAX_STACK_CHARS],
-            memory=isinstance(error, MemoryError),
+            memory=issubclass(type(error), MemoryError),
             phase=phase,
             pass_through=pass_through,
         )
@@ -109,7 +113,13 @@ class Invocation:
 
     def wait_until(self, awaitable: Awaitable[Any]) -> None:
         """Keep the invocation going until that is over, too."""
-        self.background.add(asyncio.ensure_future(awaitable))
+        if not inspect.isawaitable(awaitable):
+            raise TypeError(f"waitUntil() takes an awaitable, not {type(awaitable).__name__}")
+        if isinstance(awaitable, asyncio.Future) and type(awaitable) in _PLAIN_FUTURES:
+            self.background.add(awaitable)
+        else:
+            task = asyncio.get_running_loop().create_task(_awaited(awaitable))
+            self.background.add(task)
 
     def log(self, line: frames.Log) -> None:
         """Send a log line, within the bytes that this invocation may write."""
@@ -126,6 +136,10 @@ class Invocation:
     def _cut(self, text: str) -> str:
         start = text.encode(errors="replace")[: self._log_bytes_left].decode(errors="ignore")
         return f"{start}... [log truncated at {self.frame.log_bytes} bytes]"
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def _told(tell: Callable[[], str]) -> str:

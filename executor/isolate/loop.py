@@ -48,8 +48,7 @@ class DoorLoop(asyncio.BaseEventLoop):
 
         False if it can never be: it waits, and nothing is left that could wake it.
         """
-        task = self.create_task(coroutine)
-        task.add_done_callback(lambda _task: self.stop())
+        task = self.create_task(self._stop_after(coroutine))
         self._stalled = False
         while not task.done() and not self._stalled:
             self._turn()
@@ -57,19 +56,26 @@ class DoorLoop(asyncio.BaseEventLoop):
             task.exception()  # retrieved: what went wrong was told by the coroutine itself
         return task.done()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no task is left."""
+        return not asyncio.all_tasks(self)
+
     def forget(self) -> bool:
-        """Cancel every task and timer that is left. False if a task refuses to end."""
-        for _ in range(CANCEL_ROUNDS):
-            tasks = asyncio.all_tasks(self)
-            if not tasks:
-                break
+        """Cancel every task that is left. False if a task refuses to end."""
+        rounds = 0
+        while (tasks := asyncio.all_tasks(self)) and rounds < CANCEL_ROUNDS:
+            rounds += 1
             for task in tasks:
                 task.cancel()
             self.call_soon(self.stop)
             self._turn()
+        return not tasks
+
+    def clear(self) -> None:
+        """Drop what was to be called, now or later."""
         self._ready.clear()  # type: ignore[attr-defined]  # BaseEventLoop's own queues
         self._scheduled.clear()  # type: ignore[attr-defined]
-        return not asyncio.all_tasks(self)
 
     def is_stalled(self) -> bool:
         """Whether nothing can happen any more; if so, the loop stops."""
@@ -78,6 +84,12 @@ class DoorLoop(asyncio.BaseEventLoop):
         self._stalled = True
         self.stop()
         return True
+
+    async def _stop_after(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        try:
+            await coroutine
+        finally:
+            self.stop()
 
     def _turn(self) -> None:
         try:

@@ -9,6 +9,7 @@ from executor.isolate import env as environment
 from executor.isolate import frames, policy
 from executor.isolate.answer import Answer, tell_failure
 from executor.isolate.calls import Channel, leave
+from executor.isolate.door import pack
 from executor.isolate.handlers import Handlers, discover
 from executor.isolate.invocation import Invocation, runtime
 from executor.isolate.loop import DoorLoop
@@ -16,6 +17,8 @@ from executor.isolate.workers.facade import facades
 
 BACKGROUND_S = 30.0
 """How long waitUntil work may go on after the response."""
+
+_DONE = pack(frames.Done())
 
 NEVER_ANSWERED = "The script will never generate a response"
 
@@ -99,12 +102,17 @@ class Isolate:
         answer = Answer(invocation, handlers, self._env)
         finished = self._loop.finish(answer.give())
         answer.fail(RuntimeError(NEVER_ANSWERED))
-        if finished and invocation.background:
-            self._loop.finish(_wait_for_background(invocation))
-            _tell_background_failures(invocation)
-        clean = self._loop.forget()
+        last, clean = answer.unsent, True
+        if invocation.background or not self._loop.is_idle:
+            self.channel.send_packed(last)
+            last = b""
+            if finished and invocation.background:
+                self._loop.finish(_wait_for_background(invocation))
+                _tell_background_failures(invocation)
+            clean = self._loop.forget()
+        self._loop.clear()
         runtime.end()
-        self.channel.send(frames.Done())
+        self.channel.send_packed(last + _DONE)
         if not clean:
             leave()  # a task refuses to end; it must not see the next invocation
 

@@ -79,7 +79,7 @@ async def test_multipart_from_a_browser():
         b"preamble\r\n--XX\r\n"
         b'Content-Disposition: form-data; name="text"\r\n\r\n'
         b"one\r\ntwo\r\n--XX\r\n"
-        b'content-disposition: form-data; name="f"; filename="a \\"b\\".txt"\r\n'
+        b'content-disposition: form-data; name="f"; filename="a %22b%22.txt"\r\n'
         b"Content-Type: text/plain\r\n\r\n"
         b"\0--XX\xff\r\n--XX--\r\nepilogue"
     )
@@ -101,7 +101,7 @@ def test_multipart_round_trip(fields):
     assert len(parsed) == len(form)
     for (name, value), (seen_name, seen) in zip(form.items(), parsed.items(), strict=True):
         clean = name.encode("utf-8", "replace").decode()
-        assert seen_name == clean or set(clean) & set("%\\")
+        assert seen_name == clean or set(clean) & set("%")
         if isinstance(value, str):
             assert seen == value.encode("utf-8", "replace").decode()
         else:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 
-from executor.isolate.invocation import runtime
+from executor.isolate.invocation import Invocation, runtime
 from executor.isolate.workers.forms import Blob, FormData
 from executor.isolate.workers.headers import HeaderMap
 from executor.isolate.workers.multipart import encode_form, parse_form
@@ -90,7 +90,7 @@ def fork(body: BodyStream | None) -> tuple[BodyStream | None, BodyStream | None]
 
 def pulled(stream: int) -> BodyStream:
     """A body that the executor holds."""
-    return BodyStream(None, _pull(stream), stream)
+    return BodyStream(None, _pull(stream, runtime.current()), stream)
 
 
 def give_up(body: BodyStream | None) -> None:
@@ -213,9 +213,13 @@ async def _cut(data: bytes | None) -> AsyncIterator[bytes]:
         yield (data or b"")[start : start + CHUNK_BYTES]
 
 
-async def _pull(stream: int) -> AsyncIterator[bytes]:
-    while chunk := await runtime.ask("stream", "read", [stream]):
+async def _pull(stream: int, invocation: Invocation) -> AsyncIterator[bytes]:
+    while runtime.invocation is invocation:
+        chunk = await runtime.ask("stream", "read", [stream])
+        if not chunk:
+            return
         yield chunk
+    raise RuntimeError("Cannot perform I/O on behalf of a different request.")
 
 
 async def _awaited(values: Iterable[Any]) -> AsyncIterator[Any]:

@@ -9,7 +9,7 @@ from executor.isolate.workers.forms import Blob, File, FormData
 MAX_FIELDS = 1000
 MAX_PART_HEADER_BYTES = 8 * 1024
 
-_PARAMETER = re.compile(r';\s*([\w-]+)\*?=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
+_PARAMETER = re.compile(r';\s*([\w-]+)\*?=(?:"([^"]*)"|([^;\s]*))')
 
 
 def parse_form(data: bytes, content_type: str) -> FormData:
@@ -108,4 +108,4 @@ def _escaped(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    return text.replace("%22", '"').replace('\\"', '"').replace("%0D", "\r").replace("%0A", "\n")
+    return text.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
