@@ -63,7 +63,7 @@ class Isolate:
         memory_bytes: what the tenant may allocate; see :meth:`set_memory`.
         is_loaded: False while the answer to Load (Loaded or Failed) is still to be received by
             whoever borrowed it; that one then sets it.
-        closed: set once the process is gone.
+        closed: set once the process is gone and its door is closed; then ``on_closed`` is called.
     """
 
     def __init__(
@@ -80,19 +80,20 @@ class Isolate:
         self.is_loaded = False
         self.idle_since_s = 0.0
         self.closed = asyncio.Event()
-        self.on_closed: Callable[[Isolate], None] = lambda _isolate: None
+        self.on_closed: list[Callable[[Isolate], None]] = []
         self._process = process
         self._ended = ended
         self._apply_memory = apply_memory
         self._reason = ""
         self._cpu_ns = 0
-        self._door: HostDoor | None = None
+        self._door = HostDoor(self._on_door_end)
+        self._door_is_gone = False
         self._base_kb = self._resident_kb()
-        ended.add_done_callback(self._close)
+        ended.add_done_callback(self._let_go)
 
     async def attach(self, sock: socket.socket, first: bytes) -> None:
         """Take the door's socket, and what was read from it already; frames flow from here on."""
-        self._door = await HostDoor.open(sock, self._on_door_end)
+        await self._door.connect(sock)
         self._door.data_received(first)
 
     async def send(self, frame: ToIsolate) -> None:
@@ -102,7 +103,7 @@ class Isolate:
             IsolateDied: it is gone.
         """
         try:
-            await self._attached.send(frame)
+            await self._door.send(frame)
         except DoorClosed:
             raise await self._death() from None
 
@@ -113,14 +114,14 @@ class Isolate:
             IsolateDied: it is gone; every frame that came before was handed out.
         """
         try:
-            return await self._attached.receive()
+            return await self._door.receive()
         except DoorClosed:
             raise await self._death() from None
 
     @property
     def is_quiet(self) -> bool:
         """Whether the isolate is alive and has said nothing that nobody asked for."""
-        return not self._ended.done() and not self._attached.is_ended and self._attached.is_quiet
+        return not self._ended.done() and not self._door.is_ended and self._door.is_quiet
 
     def cpu_ns(self) -> int:
         """CPU time of the process since its fork. After its end: all it used."""
@@ -153,17 +154,12 @@ class Isolate:
 
     def kill(self, reason: str = "killed") -> None:
         """End the process now. The first reason given is the one that counts."""
+        self._door.close()
         if self._ended.done():
             return
         self._reason = self._reason or reason
         with contextlib.suppress(ProcessLookupError):  # it was ending already
             signal.pidfd_send_signal(self._process, signal.SIGKILL)
-
-    @property
-    def _attached(self) -> HostDoor:
-        if self._door is None:
-            raise RuntimeError("The door is not attached yet.")
-        return self._door
 
     def _resident_kb(self) -> int:
         try:
@@ -180,12 +176,15 @@ class Isolate:
         return int(peak.split()[0]) if peak else 0
 
     def _on_door_end(self, broken: str | None) -> None:
+        self._door_is_gone = True
         if broken is not None:
             self.kill(f"broke the door's protocol: {broken}")
-        elif not self._ended.done():
+        elif not self._ended.done() and not self._reason:
             # A process that is ending closes its door first; one that goes on has no business.
             loop = asyncio.get_running_loop()
-            loop.call_later(GRACE_S, self.kill, "closed its door")
+            grace = loop.call_later(GRACE_S, self.kill, "closed its door")
+            self._ended.add_done_callback(lambda _: grace.cancel())
+        self._close_if_gone()
 
     async def _death(self) -> IsolateDied:
         exited = await asyncio.shield(self._ended)
@@ -199,7 +198,13 @@ class Isolate:
             return IsolateDied(Death.REFUSED_CALL, "", exited.code)
         return IsolateDied(Death.FAULT if exited.code < 0 else Death.EXITED, "", exited.code)
 
-    def _close(self, _ended: "asyncio.Future[Exited | None]") -> None:
+    def _let_go(self, _ended: "asyncio.Future[Exited | None]") -> None:
         os.close(self._process)
-        self.closed.set()
-        self.on_closed(self)
+        self._close_if_gone()
+
+    def _close_if_gone(self) -> None:
+        """Both ends are needed: the last frames may come after word of the process's end."""
+        if self._ended.done() and self._door_is_gone:
+            self.closed.set()
+            for callback in self.on_closed:
+                callback(self)

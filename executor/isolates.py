@@ -170,7 +170,7 @@ class IsolatePool:
         async with self._forking:
             zygote = await self._current_zygote()
             isolate = await zygote.fork(self._settings.default_memory_mb * MIB)
-        isolate.on_closed = self._forget
+        isolate.on_closed.append(self._forget)
         return isolate
 
     async def _current_zygote(self) -> Zygote:

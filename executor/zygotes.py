@@ -55,6 +55,7 @@ class Zygote:
         self._ceiling_bytes = ceiling_bytes
         self._ids = itertools.count(1)
         self._isolates: dict[int, asyncio.Future[Exited | None]] = {}
+        self._cells: set[Isolate] = set()
         self._failures: dict[int, str] = {}
         self._memory_waits: defaultdict[int, deque[asyncio.Future[None]]] = defaultdict(deque)
         self._up: asyncio.Future[None] = loop.create_future()
@@ -153,6 +154,8 @@ class Zygote:
         apply_memory = partial(self._set_memory, number)
         isolate = Isolate(pid, process, ended, memory_bytes, apply_memory)
         await isolate.attach(door, first)
+        self._cells.add(isolate)
+        isolate.on_closed.append(self._cells.discard)
         await _check_ready(isolate)
         return isolate
 
@@ -177,6 +180,9 @@ class Zygote:
         except TimeoutError:
             self._process.kill()
             await self.ended.wait()
+        for isolate in list(self._cells):
+            isolate.kill("the zygote is closed")
+            await isolate.closed.wait()
 
     def _on_message(self) -> None:
         try:

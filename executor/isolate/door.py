@@ -156,7 +156,8 @@ class Door:
 class HostDoor(asyncio.Protocol):
     """The executor's side. One task receives; any task sends.
 
-    ``on_end`` is called once, with what was wrong (None: the other side closed).
+    ``on_end`` is called once, when the socket is closed, with what was wrong with the last frame
+    (None: nothing).
     """
 
     def __init__(self, on_end: Callable[[str | None], None]) -> None:
@@ -166,16 +167,15 @@ class HostDoor(asyncio.Protocol):
         self._pending_bytes = 0
         self._reading = True
         self._ended = False
+        self._broken: str | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
-        self._transport: asyncio.Transport
+        self._transport: asyncio.Transport | None = None
 
-    @classmethod
-    async def open(cls, sock: socket.socket, on_end: Callable[[str | None], None]) -> "HostDoor":
-        """Take over a connected socket."""
+    async def connect(self, sock: socket.socket) -> None:
+        """Take over a connected socket. Once."""
         loop = asyncio.get_running_loop()
-        _, door = await loop.create_unix_connection(lambda: cls(on_end), sock=sock)
-        return door
+        await loop.create_unix_connection(lambda: self, sock=sock)
 
     async def send(self, frame: ToIsolate) -> None:
         """Send one frame; waits while the isolate is not reading.
@@ -183,7 +183,7 @@ class HostDoor(asyncio.Protocol):
         Raises:
             DoorClosed: the isolate is gone.
         """
-        if self._ended:
+        if self._ended or self._transport is None:
             raise DoorClosed
         self._transport.write(pack(frame))
         if self._writable is not None:
@@ -207,7 +207,7 @@ class HostDoor(asyncio.Protocol):
                 self._waiter = None
         frame, size = self._pending.popleft()
         self._pending_bytes -= size
-        if not self._reading and not self._is_full():
+        if not self._reading and not self._is_full() and self._transport is not None:
             self._reading = True
             self._transport.resume_reading()
         return frame
@@ -224,19 +224,21 @@ class HostDoor(asyncio.Protocol):
 
     def close(self) -> None:
         """Close at once; what is not sent yet is dropped."""
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the loop's type
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._ended:
+        if self._ended or self._transport is None:
             return
         try:
             frames = self._unpacker.feed(data)
         except DoorBroken as exc:
-            self._end(str(exc))
+            self._broken = str(exc)
+            self._end()
             self._transport.abort()
             return
         self._pending.extend(frames)
@@ -248,8 +250,8 @@ class HostDoor(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        if not self._ended:
-            self._end(None)
+        self._end()
+        self._on_end(self._broken)
 
     def pause_writing(self) -> None:
         self._writable = asyncio.get_running_loop().create_future()
@@ -262,9 +264,8 @@ class HostDoor(asyncio.Protocol):
     def _is_full(self) -> bool:
         return len(self._pending) > PENDING_FRAMES or self._pending_bytes > PENDING_BYTES
 
-    def _end(self, broken: str | None) -> None:
+    def _end(self) -> None:
         self._ended = True
         self.resume_writing()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-        self._on_end(broken)
