@@ -113,9 +113,12 @@ class Supervisor:
     def stop(self, stages: Iterable[Sequence[Child]]) -> None:
         """Stop these children, stage by stage: SIGTERM, then SIGKILL at the service's deadline.
 
-        A second signal to us makes every later deadline now.
+        A second signal to us makes every deadline now. Services that run once are killed first.
         """
         self._stopping = True
+        for child in self._children:
+            if child.service.once:
+                child.signal(signal.SIGKILL)
         for stage in stages:
             begun = time.monotonic()
             for child in stage:
