@@ -1,0 +1,158 @@
+"""What a class statement does when it runs: bases, metaclass and patterns are checked."""
+
+import abc
+import array
+import builtins
+import collections
+import collections.abc
+import contextlib
+import csv
+import datetime
+import decimal
+import enum
+import fractions
+import html.parser
+import io
+import json
+import numbers
+import random
+import string
+import threading
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from executor.isolate.policy.kinds import METACLASSES
+from executor.isolate.policy.names import is_plain
+from executor.isolate.policy.ownership import is_own_class
+
+_BUILTIN_BASES = (
+    object, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset,
+    property,
+)  # fmt: skip
+_EXCEPTIONS = tuple(
+    kind
+    for kind in vars(builtins).values()
+    if isinstance(kind, type)
+    and issubclass(kind, BaseException)
+    and not issubclass(kind, BaseExceptionGroup)  # except* trusts its split()
+)
+_LIBRARY_BASES: tuple[Any, ...] = (
+    abc.ABC,
+    array.array,
+    *(getattr(collections, name) for name in collections.__all__ if name != "namedtuple"),
+    *(getattr(collections.abc, name) for name in collections.abc.__all__),
+    contextlib.AbstractContextManager,
+    contextlib.AbstractAsyncContextManager,
+    contextlib.ContextDecorator,
+    contextlib.AsyncContextDecorator,
+    contextlib.ExitStack,
+    contextlib.AsyncExitStack,
+    csv.Dialect,
+    csv.excel,
+    datetime.date,
+    datetime.datetime,
+    datetime.time,
+    datetime.timedelta,
+    datetime.tzinfo,
+    decimal.Decimal,
+    *(kind for kind in vars(decimal).values() if isinstance(kind, type) and issubclass(kind, decimal.DecimalException)),
+    enum.Enum,
+    enum.IntEnum,
+    enum.Flag,
+    enum.IntFlag,
+    enum.StrEnum,
+    enum.ReprEnum,
+    fractions.Fraction,
+    html.parser.HTMLParser,
+    io.StringIO,
+    io.BytesIO,
+    json.JSONEncoder,
+    json.JSONDecoder,
+    json.JSONDecodeError,
+    numbers.Number,
+    numbers.Complex,
+    numbers.Real,
+    numbers.Rational,
+    numbers.Integral,
+    random.Random,
+    string.Template,
+    threading.local,
+    types.SimpleNamespace,
+    typing.Generic,
+    typing.Protocol,
+)  # fmt: skip
+
+subclassable: set[Any] = {*_BUILTIN_BASES, *_EXCEPTIONS, *_LIBRARY_BASES}
+"""Classes of the library that a worker may extend.
+
+An own subclass sees the private attributes of its bases, so a class is listed only if nothing
+private in it leads out. Left out, with the reason: ``asyncio.Future`` and ``Task`` (``_loop``),
+the asyncio synchronisation classes (``_get_loop``), exception groups (``except*`` trusts their
+``split``), ``dataclasses.Field`` (its name becomes source text), ``type`` and other metaclasses.
+"""
+
+_TYPING_SPECIAL = frozenset({"_NamedTuple", "_TypedDict"})
+
+
+def build_class(
+    body: Callable[..., Any], name: str, /, *bases: Any, metaclass: Any = None, **keywords: Any
+) -> Any:
+    """The builtin behind the class statement.
+
+    Raises:
+        TypeError: a base cannot be extended, or the metaclass is not one of the library's.
+    """
+    resolved = types.resolve_bases(bases)
+    for base in resolved:
+        if not _may_extend(base):
+            raise TypeError(f"{_name(base)} cannot be extended by a worker")
+        _check_match_args(base)
+    if metaclass is not None:
+        real = METACLASSES.get(id(metaclass))
+        if real is None:
+            raise TypeError(
+                "metaclasses are not available; use __init_subclass__ or a class decorator"
+            )
+        keywords["metaclass"] = real
+    cls = builtins.__build_class__(body, name, *bases, **keywords)  # type: ignore[arg-type]
+    is_own_class(cls)  # known from here on to the checks in methods
+    _check_match_args(cls)
+    return cls
+
+
+def _may_extend(base: Any) -> bool:
+    if not isinstance(base, type):
+        return False
+    if is_own_class(base) or base in subclassable:
+        return True
+    return (base.__module__ == "typing" and base.__name__ in _TYPING_SPECIAL) or _is_namedtuple(base)
+
+
+def _is_namedtuple(base: type) -> bool:
+    """A class that ``collections.namedtuple`` made: a direct subclass of tuple with ``_fields``."""
+    return type(base) is type and base.__bases__ == (tuple,) and "_fields" in vars(base)
+
+
+def _name(base: Any) -> str:
+    return getattr(base, "__name__", None) or type(base).__name__
+
+
+def match_args(names: Any) -> tuple[str, ...]:
+    """The value of a class's ``__match_args__``, which patterns read without a guard.
+
+    Raises:
+        TypeError: it is not a tuple of attribute names that are harmless on every object.
+    """
+    if type(names) is not tuple or any(type(name) is not str for name in names):
+        raise TypeError("__match_args__ must be a tuple of strings")
+    for name in names:
+        if not is_plain(name):
+            raise TypeError(f'a pattern cannot read the attribute "{name}"')
+    return names
+
+
+def _check_match_args(cls: Any) -> None:
+    """Field names of named tuples and dataclasses become patterns too."""
+    match_args(getattr(cls, "__match_args__", ()))

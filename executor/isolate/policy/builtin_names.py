@@ -1,0 +1,98 @@
+"""The builtins of workers."""
+
+import builtins
+from typing import Any, NoReturn
+
+from executor.isolate.policy import building, formatting, guards, ownership
+from executor.isolate.policy.kinds import safe_type
+from executor.isolate.policy.output import guarded_print
+from executor.isolate.policy.transformer import hidden
+
+_PLAIN = ["None", "True", "False", "Ellipsis", "NotImplemented", "__debug__", "abs", "aiter", "all", "anext", "any", "ascii", "bin", "bool", "bytearray", "bytes", "callable", "chr", "classmethod", "complex", "dict", "divmod", "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "id", "int", "isinstance", "issubclass", "iter", "len", "list", "map", "max", "memoryview", "min", "next", "object", "oct", "ord", "pow", "property", "range", "repr", "reversed", "round", "set", "slice", "sorted", "staticmethod", "str", "sum", "super", "tuple", "zip"]
+
+LEFT_OUT: dict[str, str] = {
+    "eval exec compile": "they make code that no policy has seen",
+    "locals globals": "replaced: globals() is a copy, locals() is refused",
+    "input open": "replaced: they raise, and say what to use",
+    "breakpoint help exit quit license credits copyright": "they are for a console",
+    "__import__": "replaced: it serves the import machinery only",
+}
+"""Builtins that are not the interpreter's own, with the reason."""
+
+_EXCEPTIONS = [
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
+]
+
+
+def _vars(value: Any = None, /) -> Any:
+    """The builtin ``vars`` of an object.
+
+    Raises:
+        TypeError: without an object, or for one that has no attributes to show.
+    """
+    if value is None:
+        raise TypeError("vars() takes an object here")
+    try:
+        return guards.read(value, "__dict__")
+    except AttributeError:
+        raise TypeError("vars() argument must have __dict__ attribute") from None
+
+
+def _dir(value: Any = None, /) -> list[str]:
+    """The builtin ``dir`` of an object: the names that the worker can read."""
+    if value is None:
+        raise TypeError("dir() takes an object here")
+    own = guards.is_own(value)
+    names = [name for name in dir(value) if isinstance(name, str)]
+    return [
+        n for n in names if n.isidentifier() and (guards.is_plain(n) or (own and n[:2] != "__"))
+    ]
+
+
+def _open(*_arguments: Any, **_keywords: Any) -> NoReturn:
+    """The builtin ``open``."""
+    raise PermissionError(
+        "a worker has no files; io.StringIO and io.BytesIO are files in memory, "
+        "and bindings such as KV store data"
+    )
+
+
+def _input(_prompt: Any = "", /) -> NoReturn:
+    """The builtin ``input``."""
+    raise EOFError("a worker has no console; its input is the request")
+
+
+def base_builtins() -> dict[str, Any]:
+    """The names that every module of a worker finds as builtins, the hidden guards included."""
+    names: dict[str, Any] = {name: getattr(builtins, name) for name in (*_PLAIN, *_EXCEPTIONS)}
+    names.update(
+        __build_class__=building.build_class,
+        getattr=guards.guarded_getattr,
+        hasattr=guards.guarded_hasattr,
+        setattr=guards.guarded_setattr,
+        delattr=guards.guarded_delattr,
+        vars=_vars,
+        dir=_dir,
+        type=safe_type,
+        print=guarded_print,
+        open=_open,
+        input=_input,
+    )
+    return names | _hidden()
+
+
+def _hidden() -> dict[str, Any]:
+    assert formatting.Formatter  # noqa: S101 - its import installs the guards of text
+    return {
+        hidden.GETATTR: guards.read,
+        hidden.WRITE: guards.write,
+        hidden.WRITE_OWN: guards.write_own,
+        hidden.WRITE_DUNDER: guards.write_dunder,
+        hidden.OWN: ownership.own_classes,
+        hidden.TYPE: type,
+        hidden.FOREIGN: guards.foreign,
+        hidden.MARK: ownership.MARK,
+        hidden.MATCH_ARGS: building.match_args,
+    }

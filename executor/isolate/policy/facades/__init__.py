@@ -1,0 +1,54 @@
+"""The curated standard library of workers: every module a facade of its listed names."""
+
+import importlib
+from types import MappingProxyType
+from typing import Any
+
+from executor.isolate.policy.facades.facade import Facade
+from executor.isolate.policy.facades.replacements import REAL_NAMES, REPLACEMENTS
+from executor.isolate.policy.facades.table import FACADE_NAMES, HINTS, MODULES
+
+__all__ = ["FACADE_NAMES", "HINTS", "MODULES", "Facade", "library"]
+
+_library: dict[str, Facade] = {}
+
+
+def library() -> dict[str, Facade]:
+    """Every facade by module name; the real modules are imported by the first call."""
+    if not _library:
+        for name in sorted(MODULES, reverse=True):  # a package is made after its modules
+            _library[name] = _facade(name)
+    return _library
+
+
+def _facade(name: str) -> Facade:
+    entry = MODULES[name]
+    real = importlib.import_module(REAL_NAMES.get(name, name))
+    replaced = REPLACEMENTS.get(name, {})
+    contents = {
+        n: _shared(_find(real, n, replaced)) for n in entry.listed() if _has(real, n, replaced)
+    }
+    for child in MODULES:
+        parent, _, last = child.rpartition(".")
+        if parent == name:
+            contents[last] = _library[child]
+    contents["__doc__"] = real.__doc__
+    return Facade(name, contents, entry.left_out)
+
+
+def _has(real: Any, name: str, replaced: dict[str, Any]) -> bool:
+    """A listed name may be missing from an older or newer Python."""
+    return name in replaced or hasattr(real, name)
+
+
+def _find(real: Any, name: str, replaced: dict[str, Any]) -> Any:
+    return replaced[name] if name in replaced else getattr(real, name)
+
+
+def _shared(value: Any) -> Any:
+    """A collection of the library becomes read-only: the library goes on using it."""
+    if type(value) is dict and value is not REPLACEMENTS["os"]["environ"]:
+        return MappingProxyType(value)
+    if type(value) is list:
+        return list(value)
+    return value

@@ -1,0 +1,67 @@
+"""Names of the library that are replaced by guarded versions, by module."""
+
+import ast
+import posixpath
+from typing import Any
+
+from executor.isolate.policy.facades import (
+    compression,
+    copying,
+    functional,
+    loggers,
+    reports,
+    structures,
+    system,
+    tasks,
+    typed,
+)
+from executor.isolate.policy.formatting import Formatter
+
+MAX_LITERAL_CHARS = 1_000_000
+MAX_LITERAL_BRACKETS = 50_000
+
+
+def literal_eval(node_or_string: Any) -> Any:
+    """``ast.literal_eval`` of text, bounded.
+
+    Raises:
+        ValueError: it is too large, or not a literal.
+    """
+    if not isinstance(node_or_string, str):
+        raise TypeError("literal_eval() takes text here")
+    text = str(node_or_string)
+    if len(text) > MAX_LITERAL_CHARS or sum(map(text.count, "([{")) > MAX_LITERAL_BRACKETS:
+        raise ValueError("the text is too large for literal_eval()")
+    try:
+        return ast.literal_eval(text)
+    except (MemoryError, RecursionError):
+        raise ValueError("the text is nested too deeply") from None
+
+
+REPLACEMENTS: dict[str, dict[str, Any]] = {
+    "abc": structures.ABC,
+    "ast": {"literal_eval": literal_eval},
+    "asyncio": tasks.ASYNCIO,
+    "collections": structures.COLLECTIONS,
+    "contextvars": tasks.CONTEXTVARS,
+    "copy": {"copy": copying.copy, "deepcopy": copying.deepcopy},
+    "dataclasses": structures.DATACLASSES,
+    "enum": structures.ENUM,
+    "functools": functional.FUNCTOOLS,
+    "gzip": compression.GZIP,
+    "importlib": system.IMPORTLIB,
+    "logging": loggers.LOGGING,
+    "operator": functional.OPERATOR,
+    "os": system.OS,
+    "os.path": system.OS_PATH,
+    "string": {"Formatter": Formatter},
+    "sys": system.SYS,
+    "traceback": reports.TRACEBACK,
+    "types": typed.TYPES,
+    "typing": typed.TYPING,
+    "warnings": reports.WARNINGS,
+    "zlib": compression.ZLIB,
+}
+
+REAL_NAMES: dict[str, str] = {"os.path": posixpath.__name__}
+"""Where a facade's names are found, if not in the module of that name."""

@@ -1,0 +1,378 @@
+"""The library of workers: one entry a module, its public names, and why others are left out.
+
+A name that is not listed does not exist for a worker. The names of a few modules are replaced by
+guarded versions (:mod:`executor.isolate.policy.facades.replacements`).
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One module: its names, and the reason for each notable one that is left out."""
+
+    names: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def listed(self) -> list[str]:
+        """The names as a list."""
+        return self.names.split()
+
+
+_NO_FILES = "a worker has no files; use a binding such as KV"
+_NO_NET = "a worker has no sockets; use fetch() from workers"
+_NO_PROCESS = "a worker cannot start processes"
+_NO_THREADS = "a worker has one thread; use asyncio tasks"
+_NO_CODE = "code cannot be made at run time"
+
+MODULES: dict[str, Entry] = {
+    "__future__": Entry(
+        "annotations division absolute_import print_function unicode_literals generators "
+        "nested_scopes with_statement generator_stop"
+    ),
+    "abc": Entry("ABC ABCMeta abstractmethod abstractproperty abstractclassmethod "
+                 "abstractstaticmethod update_abstractmethods"),
+    "array": Entry("array ArrayType typecodes"),
+    "ast": Entry("literal_eval", {"parse": _NO_CODE, "walk": _NO_CODE}),
+    "asyncio": Entry(
+        "ALL_COMPLETED FIRST_COMPLETED FIRST_EXCEPTION AbstractEventLoop Barrier "
+        "BoundedSemaphore BrokenBarrierError CancelledError Condition Event Future Handle "
+        "IncompleteReadError InvalidStateError LifoQueue LimitOverrunError Lock PriorityQueue "
+        "Queue QueueEmpty QueueFull Semaphore Task TaskGroup Timeout TimeoutError TimerHandle "
+        "as_completed create_task current_task ensure_future gather get_event_loop "
+        "get_running_loop iscoroutine iscoroutinefunction isfuture shield sleep timeout "
+        "timeout_at to_thread wait wait_for",
+        {
+            "run": "the platform runs the loop; await the coroutine",
+            "Runner": "the platform runs the loop; await the coroutine",
+            "new_event_loop": "the platform runs the loop",
+            "all_tasks": "the runtime's own tasks are among them; keep your tasks in a set",
+            "open_connection": _NO_NET,
+            "start_server": _NO_NET,
+            "create_subprocess_exec": _NO_PROCESS,
+            "create_subprocess_shell": _NO_PROCESS,
+            "run_coroutine_threadsafe": _NO_THREADS,
+        },
+    ),
+    "base64": Entry(
+        "a85decode a85encode b16decode b16encode b32decode b32encode b32hexdecode b32hexencode "
+        "b64decode b64encode b85decode b85encode decodebytes encodebytes standard_b64decode "
+        "standard_b64encode urlsafe_b64decode urlsafe_b64encode",
+        {"encode": _NO_FILES, "decode": _NO_FILES},
+    ),
+    "binascii": Entry(
+        "Error Incomplete a2b_base64 a2b_hex a2b_qp a2b_uu b2a_base64 b2a_hex b2a_qp b2a_uu "
+        "crc32 crc_hqx hexlify unhexlify"
+    ),
+    "bisect": Entry("bisect bisect_left bisect_right insort insort_left insort_right"),
+    "calendar": Entry(
+        "Calendar FRIDAY HTMLCalendar IllegalMonthError IllegalWeekdayError MONDAY SATURDAY "
+        "SUNDAY THURSDAY TUESDAY TextCalendar WEDNESDAY calendar day_abbr day_name firstweekday "
+        "isleap leapdays month month_abbr month_name monthcalendar monthrange setfirstweekday "
+        "timegm weekday weekheader",
+        {"LocaleTextCalendar": "the locale belongs to the process"},
+    ),
+    "cmath": Entry(
+        "acos acosh asin asinh atan atanh cos cosh e exp inf infj isclose isfinite isinf isnan "
+        "log log10 nan nanj phase pi polar rect sin sinh sqrt tan tanh tau"
+    ),
+    "collections": Entry(
+        "ChainMap Counter OrderedDict UserDict UserList UserString defaultdict deque namedtuple"
+    ),
+    "collections.abc": Entry(
+        "AsyncGenerator AsyncIterable AsyncIterator Awaitable ByteString Callable Collection "
+        "Container Coroutine Generator Hashable ItemsView Iterable Iterator KeysView Mapping "
+        "MappingView MutableMapping MutableSequence MutableSet Reversible Sequence Set Sized "
+        "ValuesView"
+    ),
+    "colorsys": Entry("hls_to_rgb hsv_to_rgb rgb_to_hls rgb_to_hsv rgb_to_yiq yiq_to_rgb"),
+    "contextlib": Entry(
+        "AbstractAsyncContextManager AbstractContextManager AsyncContextDecorator AsyncExitStack "
+        "ContextDecorator ExitStack aclosing asynccontextmanager closing contextmanager "
+        "nullcontext suppress",
+        {
+            "redirect_stdout": "it changes the process; pass file= to print()",
+            "redirect_stderr": "it changes the process; pass file= to print()",
+            "chdir": _NO_FILES,
+        },
+    ),
+    "contextvars": Entry("Context ContextVar Token copy_context"),
+    "copy": Entry("Error copy deepcopy"),
+    "csv": Entry(
+        "Dialect DictReader DictWriter Error QUOTE_ALL QUOTE_MINIMAL QUOTE_NONE QUOTE_NONNUMERIC "
+        "Sniffer excel excel_tab field_size_limit get_dialect list_dialects reader "
+        "register_dialect unix_dialect unregister_dialect writer"
+    ),
+    "dataclasses": Entry(
+        "FrozenInstanceError InitVar KW_ONLY MISSING asdict astuple dataclass field fields "
+        "is_dataclass replace",
+        {
+            "Field": "its name becomes part of generated source; use field()",
+            "make_dataclass": "use a class statement",
+        },
+    ),
+    "datetime": Entry("MAXYEAR MINYEAR UTC date datetime time timedelta timezone tzinfo"),
+    "decimal": Entry(
+        "BasicContext Clamped Context ConversionSyntax Decimal DecimalException DecimalTuple "
+        "DefaultContext DivisionByZero DivisionImpossible DivisionUndefined ExtendedContext "
+        "FloatOperation HAVE_THREADS Inexact InvalidContext InvalidOperation MAX_EMAX MAX_PREC "
+        "MIN_EMIN MIN_ETINY Overflow ROUND_05UP ROUND_CEILING ROUND_DOWN ROUND_FLOOR "
+        "ROUND_HALF_DOWN ROUND_HALF_EVEN ROUND_HALF_UP ROUND_UP Rounded Subnormal Underflow "
+        "getcontext localcontext setcontext"
+    ),
+    "difflib": Entry(
+        "Differ HtmlDiff IS_CHARACTER_JUNK IS_LINE_JUNK SequenceMatcher context_diff diff_bytes "
+        "get_close_matches ndiff restore unified_diff"
+    ),
+    "email": Entry(),
+    "email.utils": Entry(
+        "collapse_rfc2231_value decode_params decode_rfc2231 encode_rfc2231 format_datetime "
+        "formataddr formatdate getaddresses localtime mktime_tz parseaddr parsedate "
+        "parsedate_to_datetime parsedate_tz quote unquote",
+        {"make_msgid": "it looks up the host's name"},
+    ),
+    "enum": Entry(
+        "CONFORM CONTINUOUS EJECT Enum EnumMeta EnumType Flag FlagBoundary IntEnum IntFlag KEEP "
+        "NAMED_FLAGS ReprEnum STRICT StrEnum UNIQUE auto global_enum_repr member nonmember "
+        "property unique verify",
+        {"global_enum": "it writes into a module"},
+    ),
+    "fnmatch": Entry("filter fnmatch fnmatchcase translate"),
+    "fractions": Entry("Fraction"),
+    "functools": Entry(
+        "WRAPPER_ASSIGNMENTS WRAPPER_UPDATES cache cached_property cmp_to_key lru_cache partial "
+        "partialmethod reduce singledispatch singledispatchmethod total_ordering update_wrapper "
+        "wraps"
+    ),
+    "graphlib": Entry("CycleError TopologicalSorter"),
+    "gzip": Entry("BadGzipFile compress decompress", {"open": _NO_FILES, "GzipFile": _NO_FILES}),
+    "hashlib": Entry(
+        "algorithms_available algorithms_guaranteed blake2b blake2s md5 new pbkdf2_hmac scrypt "
+        "sha1 sha224 sha256 sha384 sha3_224 sha3_256 sha3_384 sha3_512 sha512 shake_128 "
+        "shake_256",
+        {"file_digest": _NO_FILES},
+    ),
+    "heapq": Entry("heapify heappop heappush heappushpop heapreplace merge nlargest nsmallest"),
+    "hmac": Entry("HMAC compare_digest digest new"),
+    "html": Entry("escape unescape"),
+    "html.parser": Entry("HTMLParser"),
+    "html.entities": Entry("codepoint2name entitydefs html5 name2codepoint"),
+    "http": Entry("HTTPMethod HTTPStatus"),
+    "http.cookies": Entry("BaseCookie CookieError Morsel SimpleCookie"),
+    "importlib": Entry("import_module", {"reload": _NO_CODE, "util": _NO_CODE}),
+    "inspect": Entry(
+        "cleandoc getdoc isabstract isasyncgen isasyncgenfunction isawaitable isbuiltin isclass "
+        "iscoroutine iscoroutinefunction isfunction isgenerator isgeneratorfunction ismethod "
+        "isroutine",
+        {
+            "currentframe": "frames lead into the runtime",
+            "stack": "frames lead into the runtime",
+            "signature": "it evaluates annotations; read __annotations__",
+            "getmembers": "it reads past the guard; use dir() and getattr()",
+            "getsource": _NO_FILES,
+        },
+    ),
+    "io": Entry(
+        "BytesIO DEFAULT_BUFFER_SIZE SEEK_CUR SEEK_END SEEK_SET StringIO UnsupportedOperation",
+        {"open": _NO_FILES, "FileIO": _NO_FILES, "TextIOWrapper": _NO_FILES},
+    ),
+    "ipaddress": Entry(
+        "AddressValueError IPv4Address IPv4Interface IPv4Network IPv6Address IPv6Interface "
+        "IPv6Network NetmaskValueError collapse_addresses get_mixed_type_key ip_address "
+        "ip_interface ip_network summarize_address_range v4_int_to_packed v6_int_to_packed"
+    ),
+    "itertools": Entry(
+        "accumulate chain combinations combinations_with_replacement compress count cycle "
+        "dropwhile filterfalse groupby islice pairwise permutations product repeat starmap "
+        "takewhile tee zip_longest"
+    ),
+    "json": Entry("JSONDecodeError JSONDecoder JSONEncoder dump dumps load loads"),
+    "keyword": Entry("iskeyword issoftkeyword kwlist softkwlist"),
+    "logging": Entry(
+        "CRITICAL DEBUG ERROR FATAL Filter Formatter Handler INFO LogRecord Logger LoggerAdapter "
+        "NOTSET NullHandler StreamHandler WARN WARNING addLevelName basicConfig captureWarnings "
+        "critical debug disable error exception getLevelName getLogger info log raiseExceptions "
+        "root shutdown warn warning",
+        {"FileHandler": _NO_FILES, "config": "handlers are made in code"},
+    ),
+    "math": Entry(
+        "acos acosh asin asinh atan atan2 atanh cbrt ceil comb copysign cos cosh degrees dist e "
+        "erf erfc exp exp2 expm1 fabs factorial floor fmod frexp fsum gamma gcd hypot inf isclose "
+        "isfinite isinf isnan isqrt lcm ldexp lgamma log log10 log1p log2 modf nan nextafter perm "
+        "pi pow prod radians remainder sin sinh sqrt tan tanh tau trunc ulp"
+    ),
+    "mimetypes": Entry(
+        "add_type common_types encodings_map guess_all_extensions guess_extension guess_type "
+        "suffix_map types_map",
+        {"init": _NO_FILES, "read_mime_types": _NO_FILES, "MimeTypes": _NO_FILES},
+    ),
+    "numbers": Entry("Complex Integral Number Rational Real"),
+    "operator": Entry(
+        "abs add and_ attrgetter call concat contains countOf delitem eq floordiv ge getitem gt "
+        "iadd iand iconcat ifloordiv ilshift imatmul imod imul index indexOf inv invert ior ipow "
+        "irshift is_ is_not isub itemgetter itruediv ixor le length_hint lshift lt matmul "
+        "methodcaller mod mul ne neg not_ or_ pos pow rshift setitem sub truediv truth xor"
+    ),
+    "os": Entry(
+        "environ fsdecode fsencode fspath getcwd getenv linesep name PathLike sep urandom",
+        {
+            **dict.fromkeys(
+                ("open", "listdir", "mkdir", "makedirs", "remove", "rename", "scandir", "stat",
+                 "walk", "unlink", "chdir"),
+                _NO_FILES,
+            ),
+            **dict.fromkeys(
+                ("system", "popen", "fork", "execv", "spawnv", "kill", "getpid"), _NO_PROCESS
+            ),
+        },
+    ),
+    "os.path": Entry(
+        "abspath basename commonpath commonprefix dirname exists isabs isdir isfile islink join "
+        "lexists normcase normpath realpath relpath sep split splitdrive splitext",
+        {"getsize": _NO_FILES, "getmtime": _NO_FILES, "expanduser": _NO_FILES},
+    ),
+    "pathlib": Entry("PurePath PurePosixPath", {"Path": _NO_FILES}),
+    "platform": Entry("python_implementation python_version python_version_tuple"),
+    "posixpath": Entry("basename commonpath dirname isabs join normpath sep split splitext"),
+    "pprint": Entry("PrettyPrinter isreadable isrecursive pformat pp pprint saferepr"),
+    "queue": Entry(
+        "Empty Full LifoQueue PriorityQueue Queue SimpleQueue",
+    ),
+    "quopri": Entry("decodestring encodestring"),
+    "random": Entry(
+        "Random SystemRandom betavariate choice choices expovariate gammavariate gauss "
+        "getrandbits getstate lognormvariate normalvariate paretovariate randbytes randint random "
+        "randrange sample seed setstate shuffle triangular uniform vonmisesvariate weibullvariate"
+    ),
+    "re": Entry(
+        "A ASCII DOTALL I IGNORECASE L LOCALE M MULTILINE Match NOFLAG Pattern RegexFlag S U "
+        "UNICODE VERBOSE X compile error escape findall finditer fullmatch match purge search "
+        "split sub subn",
+        {"Scanner": "undocumented"},
+    ),
+    "reprlib": Entry("Repr recursive_repr repr"),
+    "secrets": Entry(
+        "SystemRandom choice compare_digest randbelow randbits token_bytes token_hex "
+        "token_urlsafe"
+    ),
+    "shlex": Entry("join quote split"),
+    "statistics": Entry(
+        "NormalDist StatisticsError correlation covariance fmean geometric_mean harmonic_mean "
+        "linear_regression mean median median_grouped median_high median_low mode multimode "
+        "pstdev pvariance quantiles stdev variance"
+    ),
+    "string": Entry(
+        "Formatter Template ascii_letters ascii_lowercase ascii_uppercase capwords digits "
+        "hexdigits octdigits printable punctuation whitespace"
+    ),
+    "struct": Entry("Struct calcsize error iter_unpack pack pack_into unpack unpack_from"),
+    "sys": Entry(
+        "argv byteorder dont_write_bytecode exc_info exception exit float_info getrecursionlimit "
+        "getsizeof hash_info hexversion implementation int_info intern maxsize maxunicode modules "
+        "path platform setrecursionlimit stderr stdout version version_info",
+        {
+            "settrace": "frames lead into the runtime",
+            "stdin": "a worker has no input but its request",
+        },
+    ),
+    "textwrap": Entry("TextWrapper dedent fill indent shorten wrap"),
+    "threading": Entry("Lock RLock get_ident local", {"Thread": _NO_THREADS, "Timer": _NO_THREADS}),
+    "time": Entry(
+        "altzone asctime ctime daylight gmtime localtime mktime monotonic monotonic_ns "
+        "perf_counter perf_counter_ns process_time process_time_ns sleep strftime strptime "
+        "struct_time time time_ns timezone tzname",
+    ),
+    "traceback": Entry(
+        "format_exc format_exception format_exception_only format_tb print_exc print_exception "
+        "print_tb",
+        {
+            "walk_tb": "frames lead into the runtime",
+            "walk_stack": "frames lead into the runtime",
+            "extract_tb": "use format_tb()",
+        },
+    ),
+    "types": Entry(
+        "AsyncGeneratorType BuiltinFunctionType BuiltinMethodType CodeType CoroutineType "
+        "EllipsisType FrameType FunctionType GeneratorType GenericAlias LambdaType "
+        "MappingProxyType MethodType ModuleType NoneType NotImplementedType SimpleNamespace "
+        "TracebackType UnionType",
+        {
+            "new_class": "use a class statement",
+            "prepare_class": "metaclasses are not available",
+            "CellType": "cells lead into functions",
+            "coroutine": "use async def",
+        },
+    ),
+    "typing": Entry(
+        "AbstractSet Annotated Any AnyStr AsyncContextManager AsyncGenerator AsyncIterable "
+        "AsyncIterator Awaitable BinaryIO ByteString Callable ChainMap ClassVar Collection "
+        "Concatenate Container ContextManager Coroutine Counter DefaultDict Deque Dict Final "
+        "ForwardRef FrozenSet Generator Generic Hashable IO ItemsView Iterable Iterator KeysView "
+        "List Literal LiteralString Mapping MappingView Match MutableMapping MutableSequence "
+        "MutableSet NamedTuple Never NewType NoReturn NotRequired Optional OrderedDict ParamSpec "
+        "ParamSpecArgs ParamSpecKwargs Pattern Protocol Required Reversible Self Sequence Set "
+        "Sized SupportsAbs SupportsBytes SupportsComplex SupportsFloat SupportsIndex SupportsInt "
+        "SupportsRound TYPE_CHECKING Text TextIO Tuple Type TypeAlias TypeGuard TypeVar "
+        "TypeVarTuple TypedDict Union Unpack ValuesView assert_never assert_type cast "
+        "clear_overloads dataclass_transform final get_args get_origin get_overloads "
+        "get_type_hints is_typeddict no_type_check overload override reveal_type "
+        "runtime_checkable"
+    ),
+    "unicodedata": Entry(
+        "UCD bidirectional category combining decimal decomposition digit east_asian_width "
+        "is_normalized lookup mirrored name normalize numeric ucd_3_2_0 unidata_version"
+    ),
+    "urllib": Entry("", {"request": _NO_NET}),
+    "urllib.parse": Entry(
+        "DefragResult DefragResultBytes ParseResult ParseResultBytes SplitResult SplitResultBytes "
+        "parse_qs parse_qsl quote quote_from_bytes quote_plus unquote unquote_plus "
+        "unquote_to_bytes urldefrag urlencode urljoin urlparse urlsplit urlunparse urlunsplit"
+    ),
+    "uuid": Entry(
+        "NAMESPACE_DNS NAMESPACE_OID NAMESPACE_URL NAMESPACE_X500 RESERVED_FUTURE "
+        "RESERVED_MICROSOFT RESERVED_NCS RFC_4122 SafeUUID UUID uuid3 uuid4 uuid5",
+        {"uuid1": "it reads the host's network address; use uuid4()",
+         "getnode": "it reads the host's network address"},
+    ),
+    "warnings": Entry("catch_warnings filterwarnings resetwarnings simplefilter warn"),
+    "weakref": Entry(
+        "KeyedRef ProxyType ProxyTypes ReferenceType WeakKeyDictionary WeakMethod WeakSet "
+        "WeakValueDictionary finalize proxy ref",
+        {"getweakrefs": "it lists the runtime's references"},
+    ),
+    "zlib": Entry(
+        "DEFLATED DEF_BUF_SIZE DEF_MEM_LEVEL MAX_WBITS ZLIB_VERSION Z_BEST_COMPRESSION "
+        "Z_BEST_SPEED Z_DEFAULT_COMPRESSION Z_DEFAULT_STRATEGY Z_FILTERED Z_FINISH Z_FIXED "
+        "Z_FULL_FLUSH Z_HUFFMAN_ONLY Z_NO_COMPRESSION Z_NO_FLUSH Z_PARTIAL_FLUSH Z_RLE "
+        "Z_SYNC_FLUSH adler32 compress compressobj crc32 decompress decompressobj error"
+    ),
+    "zoneinfo": Entry(
+        "InvalidTZPathWarning ZoneInfo ZoneInfoNotFoundError available_timezones",
+        {"reset_tzpath": _NO_FILES, "TZPATH": _NO_FILES},
+    ),
+}  # fmt: skip
+
+HINTS: dict[str, str] = {
+    "aiohttp": "use fetch() from workers",
+    "httpx": "use fetch() from workers",
+    "requests": "use fetch() from workers",
+    "urllib.request": "use fetch() from workers",
+    "http.client": "use fetch() from workers",
+    "socket": "use fetch() from workers",
+    "ssl": "use fetch() from workers",
+    "subprocess": _NO_PROCESS,
+    "multiprocessing": _NO_PROCESS,
+    "concurrent.futures": _NO_THREADS,
+    "pickle": "use json",
+    "sqlite3": "use a binding such as KV",
+    "tempfile": "use io.BytesIO or io.StringIO",
+    "shutil": _NO_FILES,
+    "glob": _NO_FILES,
+    "ctypes": "native code cannot be called",
+    "gc": "it lists every object of the interpreter",
+    "js": "use the workers package; there is no JavaScript here",
+    "pyodide": "use the workers package; there is no JavaScript here",
+}
+"""What to use instead of a module that is not available."""
+
+FACADE_NAMES: frozenset[str] = frozenset(MODULES)

@@ -1,0 +1,72 @@
+"""``typing`` and ``types``: annotations are never evaluated outside the policy."""
+
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from executor.isolate.policy import guards, kinds
+from executor.isolate.policy.kinds import without_metaclass
+
+
+def get_type_hints(
+    value: Any,
+    globalns: dict[str, Any] | None = None,
+    localns: dict[str, Any] | None = None,
+    include_extras: bool = False,
+) -> dict[str, Any]:
+    """``typing.get_type_hints``; hardening.py guards the evaluation itself."""
+    hints = typing.get_type_hints(value, globalns, localns, include_extras)
+    return {name: without_metaclass(hint) for name, hint in hints.items()}
+
+
+def get_origin(tp: Any) -> Any:
+    """``typing.get_origin``."""
+    return without_metaclass(typing.get_origin(tp))
+
+
+def get_args(tp: Any) -> tuple[Any, ...]:
+    """``typing.get_args``."""
+    return tuple(without_metaclass(arg) for arg in typing.get_args(tp))
+
+
+def _own_class_decorator(real: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorator(cls: Any) -> Any:
+        return real(guards.write_own(cls))
+
+    decorator.__name__ = real.__name__
+    decorator.__doc__ = real.__doc__
+    return decorator
+
+
+def _final(value: Any) -> Any:
+    """``typing.final``: a note for the type checker."""
+    return value
+
+
+def _override(value: Any) -> Any:
+    """``typing.override``: a note for the type checker."""
+    return value
+
+
+TYPING: dict[str, Any] = {
+    "get_type_hints": get_type_hints,
+    "get_origin": get_origin,
+    "get_args": get_args,
+    "final": _final,
+    "override": _override,
+    "runtime_checkable": _own_class_decorator(typing.runtime_checkable),
+}
+TYPES: dict[str, Any] = {
+    "FunctionType": kinds.FunctionType,
+    "LambdaType": kinds.FunctionType,
+    "MethodType": kinds.MethodType,
+    "BuiltinFunctionType": kinds.BuiltinFunctionType,
+    "BuiltinMethodType": kinds.BuiltinFunctionType,
+    "GeneratorType": kinds.GeneratorType,
+    "CoroutineType": kinds.CoroutineType,
+    "AsyncGeneratorType": kinds.AsyncGeneratorType,
+    "ModuleType": kinds.ModuleType,
+    "TracebackType": kinds.TracebackType,
+    "FrameType": kinds.FrameType,
+    "CodeType": kinds.CodeType,
+}

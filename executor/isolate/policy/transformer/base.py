@@ -1,0 +1,155 @@
+"""The walker that all construct families share: default refuse, positions, scopes."""
+
+import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from RestrictedPython import RestrictingNodeTransformer
+
+from executor.isolate.frames import Issue
+from executor.isolate.policy.names import definition_refusal
+from executor.isolate.policy.transformer.scopes import Scope
+
+Node = TypeVar("Node", bound=ast.AST)
+
+
+class Walker(RestrictingNodeTransformer):  # type: ignore[misc] # it ships no type information
+    """Visits a module and collects every complaint.
+
+    A node is visited only by a method of our own families: neither a node that nobody knows nor
+    one that only the stock policy knows passes.
+    """
+
+    def __init__(self, file: str, *, available: frozenset[str], future_annotations: bool) -> None:
+        super().__init__()
+        self.file = file
+        self.available = available
+        self.future_annotations = future_annotations
+        self.defined: frozenset[str] = frozenset()
+        self.refusals: list[Issue] = []
+        self.notes: list[Issue] = []
+        self.scopes = [Scope("module")]
+        self.known = visitors(type(self))
+
+    def visit(self, node: ast.AST) -> Any:
+        """Visit one node by its family's method; refuse it if there is none."""
+        name = type(node).__name__
+        if name not in self.known:
+            return self.generic_visit(node)
+        return getattr(self, f"visit_{name}")(node)
+
+    def generic_visit(self, node: ast.AST) -> Any:
+        """Refuse a node that no family knows."""
+        self.refuse(node, f"{type(node).__name__} is not part of the language that workers may use")
+        return node
+
+    def node_contents_visit(self, node: Node) -> Node:
+        """Visit the children of a node, replacing them by the results."""
+        for field, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                value[:] = self.visited(value)
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                setattr(node, field, self.visit(value))
+        return node
+
+    def visited(self, values: list[Any]) -> list[Any]:
+        """The results of visiting each node of a list; a result that is a list is spliced in."""
+        results: list[Any] = []
+        for value in values:
+            result = self.visit(value) if isinstance(value, ast.AST) else value
+            if isinstance(result, list):
+                results.extend(result)
+            else:
+                results.append(result)
+        return results
+
+    def refuse(self, node: ast.AST, message: str) -> None:
+        """Record one refusal at the node's own position."""
+        self.refusals.append(self._issue(node, message))
+
+    def note(self, node: ast.AST, message: str) -> None:
+        """Record one warning at the node's own position."""
+        self.notes.append(self._issue(node, message))
+
+    def _issue(self, node: ast.AST, message: str) -> Issue:
+        line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1
+        return Issue(message=message, module=self.file, line=line, column=column)
+
+    @property
+    def scope(self) -> Scope:
+        """The innermost scope."""
+        return self.scopes[-1]
+
+    @contextmanager
+    def inside(self, scope: Scope) -> Iterator[Scope]:
+        """Visit in a scope."""
+        self.scopes.append(scope)
+        try:
+            yield scope
+        finally:
+            self.scopes.pop()
+
+    def check_binding(self, node: ast.AST, name: str | None) -> None:
+        """Refuse a binding of a name that belongs to the interpreter or the policy."""
+        if name is None:
+            return
+        in_class = self.scope.kind == "class" and name not in self.scope.globals
+        if reason := definition_refusal(name, in_class=in_class):
+            self.refuse(node, f'"{name}" cannot be defined by a worker: {reason}')
+
+    def check_type_parameters(self, node: ast.AST) -> None:
+        """Refuse ``def f[T]`` and ``class C[T]`` where the interpreter has them."""
+        if getattr(node, "type_params", None):
+            self.refuse(node, "type parameters in brackets are not available; use typing.TypeVar")
+
+    def mangled(self, name: str) -> str:
+        """The name as the compiler would mangle it (``__x`` in a class)."""
+        if not name.startswith("__") or name.endswith("__"):
+            return name
+        for scope in reversed(self.scopes):
+            if scope.kind == "class":
+                owner = scope.name.lstrip("_")
+                return f"_{owner}{name}" if owner else name
+        return name
+
+    def receiver_scope(self, node: ast.expr) -> Scope | None:
+        """The method whose checked receiver this expression is, or None."""
+        if not isinstance(node, ast.Name):
+            return None
+        for scope in reversed(self.scopes):
+            if scope.kind == "class":
+                continue
+            if scope.receiver == node.id:
+                return scope
+            if node.id in scope.parameters:
+                return None
+        return None
+
+
+def visitors(policy: type) -> frozenset[str]:
+    """The node names that our own families visit."""
+    own = __name__.rpartition(".")[0]
+    return frozenset(
+        name.removeprefix("visit_")
+        for family in policy.__mro__
+        if family.__module__.startswith(own)
+        for name in vars(family)
+        if name.startswith("visit_")
+    )
+
+
+def hidden_call(name: str, *arguments: ast.expr, at: ast.AST) -> ast.Call:
+    """A call of a guard, at the position of the node it stands for."""
+    call = ast.Call(func=ast.Name(name, ast.Load()), args=list(arguments), keywords=[])
+    ast.copy_location(call, at)
+    return ast.fix_missing_locations(call)
+
+
+def after_docstring(body: list[ast.stmt]) -> int:
+    """Where a statement goes that must not displace the docstring."""
+    match body[0]:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return 1
+        case _:
+            return 0

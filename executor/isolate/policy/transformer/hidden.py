@@ -1,0 +1,26 @@
+"""Names of the guards that transformed code calls.
+
+None is a Python identifier, so that no source can read, rebind or shadow one, in whatever form:
+parameter, import, class attribute, ``global``, walrus, pattern.
+"""
+
+GETATTR = "$getattr"
+WRITE = "$write"
+WRITE_OWN = "$write_own"
+WRITE_DUNDER = "$write_dunder"
+OWN = "$own"
+TYPE = "$type"
+FOREIGN = "$foreign"
+MARK = "$mark"
+MATCH_ARGS = "$match_args"
+IMPORT = "$import"
+IMPORT_LEAF = "$import_leaf"
+IMPORT_FROM = "$import_from"
+IMPORT_ALL = "$import_all"
+
+MARK_ATTRIBUTE = "_abc_$own"
+"""The class attribute that says "made by a class statement of this worker".
+
+The prefix keeps it out of typing.Protocol's members; its value is a descriptor, which keeps it out
+of an enum's.
+"""

@@ -1,0 +1,61 @@
+"""Statements: assignment, control flow, exceptions, context managers."""
+
+import ast
+from typing import Any
+
+from executor.isolate.policy.transformer import hidden
+from executor.isolate.policy.transformer.base import Walker, hidden_call
+
+
+class Statements(Walker):
+    """Plain Python; the names and attributes that they bind are checked as such."""
+
+    def _parts(self, node: ast.AST) -> Any:
+        return self.node_contents_visit(node)
+
+    def _leaf(self, node: ast.AST) -> Any:
+        return node
+
+    visit_Module = visit_Expr = visit_Delete = _parts  # noqa: N815 - NodeVisitor's naming
+    visit_If = visit_For = visit_AsyncFor = visit_While = _parts  # noqa: N815
+    visit_Raise = visit_Assert = visit_AugAssign = _parts  # noqa: N815
+    visit_Pass = visit_Break = visit_Continue = _leaf  # noqa: N815
+    visit_Try = visit_With = visit_AsyncWith = visit_withitem = _parts  # noqa: N815
+
+    def visit_TryStar(self, node: ast.AST) -> Any:
+        """Allow ``except*``.
+
+        Its known unsoundness needs an exception group whose ``split`` is not the interpreter's:
+        groups can neither be subclassed nor written to (guards.py, building.py).
+        """
+        return self.node_contents_visit(node)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> Any:
+        """Allow ``except E as name``."""
+        self.check_binding(node, node.name)
+        return self.node_contents_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        """Allow assignment; ``__match_args__`` is verified when it is bound."""
+        targets = [t for t in node.targets if not _is_match_args(t)]
+        verified = len(targets) < len(node.targets)
+        if verified and self.scope.kind != "class":
+            self.refuse(node, '"__match_args__" has a meaning only in a class')
+        self.visited(targets)
+        node.value = self.visit(node.value)
+        if verified:
+            node.value = hidden_call(hidden.MATCH_ARGS, node.value, at=node.value)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        """Allow annotated variables; an annotation that stays text is not visited."""
+        node.target = self.visit(node.target)
+        if not self.future_annotations:
+            node.annotation = self.visit(node.annotation)
+        if node.value is not None:
+            node.value = self.visit(node.value)
+        return node
+
+
+def _is_match_args(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and target.id == "__match_args__"

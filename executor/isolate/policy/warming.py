@@ -1,0 +1,40 @@
+"""Everything that a worker may need is loaded before the sandbox closes."""
+
+import datetime
+import decimal
+import encodings.idna
+import mimetypes
+import time
+import zoneinfo
+
+from executor.isolate.policy.compiler import compile_sources
+from executor.isolate.policy.facades import library
+from executor.isolate.policy.hardening import harden
+
+_WARM_SOURCE = b"""
+import dataclasses, datetime, asyncio
+@dataclasses.dataclass
+class Point:
+    x: int = 0
+    def __init_subclass__(cls, **kw): super().__init_subclass__(**kw)
+async def main():
+    return [f"{p!r:>10}" async for p in Point()]
+"""
+
+
+def warm_up() -> None:
+    """Import every facade's real module and what those load lazily. Called in the zygote."""
+    mimetypes.init(files=[])
+    library()
+    harden()
+    for codec in ("ascii", "latin-1", "utf-16", "utf-32", "utf-8-sig", "idna", "punycode"):
+        "a".encode(codec)
+    "\N{BULLET}".encode("raw_unicode_escape")
+    datetime.datetime.strptime("2000-01-01", "%Y-%m-%d")  # noqa: DTZ007 - loads _strptime
+    time.strptime("2000", "%Y")
+    encodings.idna.nameprep("a")
+    str(decimal.Decimal(1) / 3)
+    zoneinfo.ZoneInfo("UTC")
+    result = compile_sources({"warm.py": _WARM_SOURCE}, "warm.py")
+    if result.errors:
+        raise RuntimeError(f"the language policy does not work here: {result.errors[0].message}")
