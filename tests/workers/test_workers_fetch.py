@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import LATER, Refused
+from workers_cell import LATER, Refused
 
 from executor.isolate import frames
 

@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from conftest import Refused
+from workers_cell import Refused
 
 from executor.isolate import frames
 from executor.isolate.workers.forms import Blob, File, FormData
