@@ -1,0 +1,24 @@
+"""A real dispatcher under gunicorn, a real Valkey, and a fake executor that plays scripts."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from dispatcher_rig import Dispatcher, serving
+
+
+@pytest.fixture(scope="session")
+def dispatcher(
+    _valkey_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Dispatcher]:
+    """A dispatcher with default settings, shared; a worker ``echo`` in every namespace."""
+    with serving(_valkey_server, tmp_path_factory.mktemp("dispatcher")) as started:
+        yield started
+
+
+@pytest.fixture
+def start(redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Dispatcher]]:
+    """Start a dispatcher of one's own with these settings; it is stopped at the end."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(serving(redis_url, tmp_path, **options))
