@@ -80,8 +80,10 @@ def _start(supervisor: Supervisor, settings: Settings, stages: list[Sequence[Chi
 def rooms(settings: Settings, environment: dict[str, str]) -> list[list[Service]]:
     """The processes of the Procfile as services, in the order of starting."""
     count = settings.executor_processes or os.cpu_count() or 1
+    # Celery warns of root because tasks would run as root; tenants' code does not.
+    quiet = {**environment, "PYTHONWARNINGS": "ignore:You're running the worker"}
     executors = [
-        _python(f"executor-{number}", *_celery(number), environment=environment, stop_s=10.0)
+        _python(f"executor-{number}", *_celery(number), environment=quiet, stop_s=10.0)
         for number in range(1, count + 1)
     ]
     control = _python("control", *_gunicorn("control"), environment=environment, stop_s=8.0)
@@ -95,7 +97,19 @@ def _celery(number: int) -> list[str]:
     alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     queues = ("-Q", COMPILE_QUEUE)  # those of the namespaces are found at run time
     name = ("-n", f"executor-{number}@%h")
-    return ["-m", "celery", "-A", "executor.app", "worker", "-P", "solo", *queues, *name, *alone]
+    return [
+        "-m",
+        "celery",
+        "-q",
+        "-A",
+        "executor.app",
+        "worker",
+        "-P",
+        "solo",
+        *queues,
+        *name,
+        *alone,
+    ]
 
 
 def _gunicorn(room: str) -> list[str]:
