@@ -64,7 +64,7 @@ class Answer:
 
     async def _fetch(self) -> None:
         frame = self._invocation.frame
-        ctx = Context(self._invocation)
+        ctx = Context(frame.props)
         handler = self._handlers.find(frame.entrypoint, "fetch", ctx, self._env)
         response = await _result(handler(incoming_request(frame), self._env, ctx))
         if not isinstance(response, FetchResponse):
@@ -75,7 +75,7 @@ class Answer:
 
     async def _rpc(self) -> None:
         frame = self._invocation.frame
-        ctx = Context(self._invocation)
+        ctx = Context(frame.props)
         method = self._handlers.find(frame.entrypoint, frame.handler, ctx, self._env)
         value = await _result(method(*(python_from_rpc(each) for each in frame.arguments)))
         self._invocation.channel.send(frames.Returned(value=python_to_rpc(value)))

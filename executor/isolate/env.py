@@ -4,8 +4,7 @@ There is one a process. What an invocation adds (outbound parameters) and what `
 overrides lies over it while it lasts.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from executor.isolate.workers.kv import KVNamespace
@@ -76,19 +75,30 @@ def begin(env: Env, added: Mapping[str, Any]) -> None:
     env._patches.clear()
 
 
-def patcher(env: Env) -> Callable[..., Any]:
+class Patch:
+    """One ``patch_env`` that was called."""
+
+    __slots__ = ("_env", "_values")
+
+    def __init__(self, env: Env, values: dict[str, Any]) -> None:
+        self._env = env
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._env._patches.append(self._values)
+
+    def __exit__(self, *_error: object) -> None:
+        patches = self._env._patches
+        patches[:] = [each for each in patches if each is not self._values]
+
+
+def patcher(env: Env) -> Callable[..., Patch]:
     """The ``patch_env`` of that env."""
 
-    @contextmanager
     def patch_env(
         overrides: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **named: Any
-    ) -> Iterator[None]:
-        """Override values of ``env`` for a while."""
-        patch = {**dict(overrides), **named}
-        env._patches.append(patch)
-        try:
-            yield
-        finally:
-            env._patches[:] = [each for each in env._patches if each is not patch]
+    ) -> Patch:
+        """Override values of ``env`` for a while (``with patch_env(...)``)."""
+        return Patch(env, {**dict(overrides), **named})
 
     return patch_env

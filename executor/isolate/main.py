@@ -37,6 +37,7 @@ class Isolate:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self._loop = DoorLoop(channel, runtime.open(channel, policy.format_traceback))
+        policy.set_log_hook(runtime.log)
         self._loop.set_exception_handler(_log_unretrieved)
         self._env = environment.Env()
         self._handlers: Handlers | None = None
@@ -57,6 +58,8 @@ class Isolate:
 
     def _load(self, frame: frames.Load) -> None:
         environment.fill(self._env, frame.env, frame.live)
+        texts = {name: value for name, value in frame.env.items() if isinstance(value, str)}
+        policy.set_environ(texts)
         handlers = self._run_top_level(frame.main, frame.modules, frame.data)
         if handlers is not None:
             self.channel.send(frames.Loaded(handlers=handlers))

@@ -1,14 +1,8 @@
-"""Lines of the worker's log: ``print``, and ``console`` where a level is wanted."""
+"""``console``: lines of the worker's log, with a level."""
 
 from typing import Any
 
 from executor.isolate.invocation import runtime
-
-
-def write(*values: Any, sep: str | None = " ", end: str | None = "\n", **_others: Any) -> None:
-    """``print``: one line of the worker's log a call."""
-    text = (" " if sep is None else sep).join(map(str, values)) + ("" if end is None else end)
-    runtime.log("log", text.removesuffix("\n"))
 
 
 class Console:

@@ -3,20 +3,19 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
-from executor.isolate.invocation import Invocation, runtime
+from executor.isolate.invocation import runtime
 from executor.isolate.workers.values import JsDict, to_js_dicts
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 class Context:
-    """``self.ctx``."""
+    """``self.ctx``. It holds nothing of the runtime: what it does, it does to what runs now."""
 
-    __slots__ = ("_invocation", "_props")
+    __slots__ = ("_props",)
 
-    def __init__(self, invocation: Invocation) -> None:
-        self._invocation = invocation
-        self._props: JsDict = to_js_dicts(invocation.frame.props)
+    def __init__(self, props: dict[str, Any]) -> None:
+        self._props: JsDict = to_js_dicts(props)
 
     @property
     def props(self) -> JsDict:
@@ -25,13 +24,13 @@ class Context:
 
     def waitUntil(self, awaitable: Awaitable[Any]) -> None:
         """Let that go on after the response."""
-        self._invocation.wait_until(awaitable)
+        runtime.current().wait_until(awaitable)
 
     wait_until = waitUntil
 
     def passThroughOnException(self) -> None:
         """Should this invocation fail, let the platform answer as if there were no worker."""
-        self._invocation.pass_through = True
+        runtime.current().pass_through = True
 
     pass_through_on_exception = passThroughOnException
 
