@@ -30,6 +30,7 @@ from control import (
 from control import settings as script_settings
 from control.compiler import Compiles, QueueCompiler
 from control.converters import Everything
+from control.dashboard import views as dashboard
 from control.house import House
 from control.paths import API
 
@@ -76,9 +77,10 @@ def create_app(
     ).install(app)
     request_id.install(app)
     errors.install(app)
-    security_headers.install(app, "dashboard")
+    security_headers.install(app, dashboard.blueprint.name)
     app.before_request(_refuse_undecodable_paths)
     app.register_blueprint(_api())
+    app.register_blueprint(dashboard.blueprint)
     app.add_url_rule("/healthz", view_func=healthz)
     return app
 

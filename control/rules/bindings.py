@@ -177,7 +177,7 @@ def _binding(item: object, pointer: str) -> Binding:
 
 
 def _unknown_type(kind: object, name: str, pointer: str) -> Refused:
-    if kind in _NOT_SERVED:
+    if isinstance(kind, str) and kind in _NOT_SERVED:
         message = f"Binding {name!r}: bindings of type {kind!r} are not available here."
     elif kind is None:
         message = f"Binding {name!r} has no type."
@@ -246,7 +246,7 @@ def _kv_namespace(item: Binding, pointer: str) -> Binding:
 
 
 def _service(item: Binding, pointer: str) -> Binding:
-    if item.get("environment") not in {None, "", "production"} or item.get("binding_interface"):
+    if item.get("environment") not in (None, "", "production") or item.get("binding_interface"):
         raise Refused(
             VALIDATION_FAILED,
             f"Binding {item['name']!r}: environment and binding_interface are not available here.",
@@ -269,7 +269,7 @@ def _service(item: Binding, pointer: str) -> Binding:
 
 
 def _inherit(item: Binding, pointer: str) -> Binding:
-    if item.get("version_id") not in {None, "", "latest"}:
+    if item.get("version_id") not in (None, "", "latest"):
         raise Refused(
             VALIDATION_FAILED,
             f"Binding {item['name']!r}: only the latest version can be inherited from.",
