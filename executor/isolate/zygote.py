@@ -22,6 +22,7 @@ from typing import NoReturn
 import msgspec
 
 from executor import sandbox
+from executor.isolate import policy
 from executor.sandbox import kernel, limits, process, seccomp
 
 DEFAULT_SERVE = "executor.isolate.main:serve"
@@ -133,8 +134,7 @@ def _warm_up(name: str) -> Serve:
     """Import, now that there is a file system, all that isolates run; then settle memory."""
     module, _, attribute = name.partition(":")
     serve: Serve = getattr(importlib.import_module(module), attribute)
-    policy = importlib.import_module("executor.isolate.policy")
-    getattr(policy, "warm_up", lambda: None)()
+    policy.warm_up()
     seccomp.program(kernel.machine())
     os.environ.clear()
     # Every tenant's local time is UTC, and libc need not look for a zone file.

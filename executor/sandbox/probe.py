@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Facility:
 
 def probe() -> list[Finding]:
     """Try every facility, in the order in which an isolate meets them."""
+    kernel.machine()
     command = [sys.executable, "-I", "-m", "executor.sandbox.probe"]
     result = subprocess.run(  # noqa: S603 - our own command
         command, stdout=subprocess.PIPE, env={}, cwd="/", timeout=_SECONDS, check=True
@@ -130,7 +131,12 @@ FACILITIES = (
 )
 
 
-def _findings() -> Iterable[Finding]:
+def attempt_all() -> Iterator[Finding]:
+    """Try every facility. Forks: only for a process without threads.
+
+    Raises:
+        NotReady: the machine's architecture is not known.
+    """
     kernel.machine()
     for facility in FACILITIES:
         detail = _attempt(facility.attempt)
@@ -180,4 +186,4 @@ def _in_child(function: Callable[[], object]) -> int:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(msgspec.json.encode(list(_findings())))
+    sys.stdout.buffer.write(msgspec.json.encode(list(attempt_all())))

@@ -1,0 +1,42 @@
+"""A process that owns a zygote and two isolates, for tests to kill or to run as another user.
+
+``python owner.py ROOT [site-packages ...]`` prints the pids of what it started as one JSON line,
+then does, in one of the isolates, what each line of its input says.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+sys.path[:0] = sys.argv[1:]
+
+from executor.isolate.frames import Failed, Invoke  # noqa: E402 - the path comes first
+from executor.sandbox.probe import attempt_all  # noqa: E402
+from executor.zygotes import Zygote  # noqa: E402
+
+HERE = str(Path(__file__).parent)
+MEMORY_BYTES = 64 * 1024 * 1024
+
+
+async def main() -> None:
+    paths = [HERE, *sys.argv[1:]]
+    code = f"import sys; sys.path[:0] = {paths!r}; from executor.isolate.zygote import main; main()"
+    command = [sys.executable, "-I", "-c", code, "--serve", "native:serve"]
+    missing = {finding.name for finding in attempt_all() if not finding.found}
+    zygote = await Zygote.start(command, missing, 4 * MEMORY_BYTES)
+    isolates = [await zygote.fork(MEMORY_BYTES) for _ in range(2)]
+    pids = [zygote._process.pid, *(isolate.pid for isolate in isolates)]
+    print(json.dumps({"pids": pids, "missing": sorted(missing)}), flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        await isolates[0].send(Invoke(url=json.loads(line)))
+        answer = await isolates[0].receive()
+        said = answer.name if isinstance(answer, Failed) else answer.value
+        print(json.dumps(said), flush=True)
+    isolates[0].kill("asked to")
+    await isolates[0].closed.wait()
+    print(json.dumps(isolates[0].cpu_ns()), flush=True)
+    await zygote.close()
+
+
+asyncio.run(main())

@@ -1,0 +1,105 @@
+"""A zygote's owner that dies, and an owner that is not root."""
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+NOBODY = 65534
+DEADLINE_MS = 20_000
+
+
+def start(python: str, **options) -> subprocess.Popen:
+    paths = [str(ROOT), sysconfig.get_path("purelib")]
+    return subprocess.Popen(
+        [python, "-B", str(HERE / "owner.py"), *paths],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        **options,
+    )
+
+
+def ends(process: int) -> bool:
+    """Whether the process of this pidfd is gone before the deadline."""
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return bool(poll.poll(DEADLINE_MS))
+
+
+def alive(process: int) -> bool:
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return not poll.poll(0)
+
+
+def test_no_process_outlives_a_killed_owner():
+    """kill -9 of the executor takes its zygote and every isolate along."""
+    with start(sys.executable) as owner:
+        pids = json.loads(owner.stdout.readline())["pids"]
+        processes = [os.pidfd_open(pid) for pid in pids]
+        assert all(alive(process) for process in processes)
+        owner.kill()
+        assert all(ends(process) for process in processes)
+        for process in processes:
+            os.close(process)
+
+
+def python_for_nobody() -> str | None:
+    """An interpreter of our version that an ordinary user may run."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for candidate in (sys.executable, shutil.which(name, path="/usr/bin:/usr/local/bin")):
+        command = [candidate, "-c", f"import sys; open({str(HERE / 'owner.py')!r})"]
+        if candidate and not _runs(command):
+            continue
+        if candidate:
+            return candidate
+    return None
+
+
+def _runs(command: list[str]) -> bool:
+    try:
+        return not subprocess.run(
+            command, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", capture_output=True
+        ).returncode
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="every other test ran as an ordinary user already")
+def test_an_ordinary_user_has_the_same_wall():
+    """Without root, nothing of the sandbox is missing, and its isolates are as enclosed."""
+    python = python_for_nobody()
+    if python is None:
+        assert "CI" not in os.environ, "no interpreter that an ordinary user may run"
+        pytest.skip("no interpreter that an ordinary user may run")
+    with start(python, user=NOBODY, group=NOBODY, extra_groups=[], env={}) as owner:
+        started = json.loads(owner.stdout.readline())
+        assert set(started["missing"]) <= {"cgroup2"}
+
+        def run(code: str):
+            owner.stdin.write(json.dumps(code) + "\n")
+            owner.stdin.flush()
+            return json.loads(owner.stdout.readline())
+
+        assert run("result = 6 * 7") == 42
+        assert run("open('/etc/passwd')") == "PermissionError"
+        assert run("result = [os.getuid(), os.getpid() < 100]") == [NOBODY, True]
+        assert run("a = bytearray(80 << 20)") == "MemoryError"
+        status = Path(f"/proc/{started['pids'][1]}/status").read_text()
+        assert "\nSeccomp:\t2\n" in status
+        assert "\nNoNewPrivs:\t1\n" in status
+        assert "\nCapEff:\t0000000000000000\n" in status
+        assert list(Path(f"/proc/{started['pids'][1]}/root").iterdir()) == []
+        owner.stdin.close()
+        assert json.loads(owner.stdout.readline()) > 0
+        assert owner.wait(20) == 0
