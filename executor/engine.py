@@ -148,7 +148,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc]
         try:
             worker.engine.start()
         except CloisterError as exc:
-            print(f"executor: {exc}", file=sys.stderr)  # noqa: T201 - the operator reads it
+            print(f"executor: {exc}", file=sys.__stderr__, flush=True)  # noqa: T201 - for people
             raise SystemExit(1) from exc
 
     def stop(self, worker: Any) -> None:

@@ -20,6 +20,7 @@ from cloister.broker import celery_message, redis_client
 from cloister.bundles import encode_sources
 from cloister.embedded import valkey_command
 from cloister.limits import Limits, effective
+from cloister.mailbox import wait_for_answer
 from cloister.messages import (
     COMPILE_QUEUE,
     COMPILE_TASK,
@@ -40,16 +41,32 @@ from cloister.messages import (
     log_list,
     reply_list,
 )
-from cloister.mailbox import wait_for_answer
 from cloister.registry import NewVersion, change_publisher, open_registry
 from cloister.settings import Settings
 
 WORKER = (
     *(sys.executable, "-m", "celery", "-A", "executor.app", "worker", "-P", "solo"),
-    *("--without-gossip", "--without-mingle", "--without-heartbeat", "-Q", "compile", "-l", "WARNING"),
+    *(
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        "-Q",
+        "compile",
+        "-l",
+        "WARNING",
+    ),
 )
 
 ACCOUNT = "a" * 32
+
+
+def worker(body: str, *, top: str = "") -> str:
+    """A worker whose fetch() does this."""
+    lines = "\n".join(f"        {line}" for line in body.strip("\n").split("\n"))
+    return (
+        f"from workers import WorkerEntrypoint, Response, fetch\n{top}\n"
+        f"class Default(WorkerEntrypoint):\n    async def fetch(self, request):\n{lines}\n"
+    )
 
 
 class Answer:
@@ -115,7 +132,11 @@ class House:
 
     def start_worker(self) -> None:
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("CLOISTER_")},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("CLOISTER_")
+            },
             **_environment(self.settings),
         }
         self.worker = subprocess.Popen(
@@ -166,7 +187,9 @@ class House:
         self.registry.namespaces.create(ACCOUNT, name, **fields)
         return self.registry.namespaces.get(ACCOUNT, name).id
 
-    def compile(self, *sources: tuple[str, str], main: str = "worker.py") -> tuple[str, CompileAnswer]:
+    def compile(
+        self, *sources: tuple[str, str], main: str = "worker.py"
+    ) -> tuple[str, CompileAnswer]:
         """Store sources and have them compiled."""
         digest, data = encode_sources(
             [
@@ -236,9 +259,7 @@ class House:
             "headers": [("host", f"{script}.localhost")],
             "reply_to": reply_list(uuid.uuid4().hex),
             "deadline": time.time() + 20,
-            "limits": effective(
-                self.settings, route.namespace_limits, route.script_limits, limits
-            ),
+            "limits": effective(self.settings, route.namespace_limits, route.script_limits, limits),
         }
         return Invocation(**{**values, **fields})
 

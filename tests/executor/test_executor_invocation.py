@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -319,12 +320,16 @@ async def test_a_client_that_goes_away() -> None:
         sink = FakeSink()
         one = Run(host, work(), sink)  # type: ignore[arg-type]
         task = asyncio.create_task(one.run())
-        await until(lambda: bool(host.isolates) and not host.isolates[0].sent.qsize())
-        await until(lambda: bool(sink.said) or outcome is Outcome.CANCELED)  # noqa: B023 - now
+        await until(partial(_is_under_way, host, sink, outcome))
         one.cancel()
         await asyncio.wait_for(task, 5)
         assert host.outcome is outcome
         assert not host.returned[0][1]
+
+
+def _is_under_way(host: FakeHost, sink: FakeSink, outcome: Outcome) -> bool:
+    heard = bool(host.isolates) and not host.isolates[0].sent.qsize()
+    return heard and (bool(sink.said) or outcome is Outcome.CANCELED)
 
 
 async def test_a_client_that_goes_away_after_the_end() -> None:
