@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloister.messages import Headers
-from cloister.outcomes import Outcome
 from executor.work import Ended
 
 BUFFER_BYTES = 512 * 1024
@@ -112,10 +111,3 @@ class LocalSink:
     def _settle(self, value: Any) -> None:
         if not self.answer.done():
             self.answer.set_result(value)
-
-
-def told(ended: Ended) -> Ended:
-    """What a caller may know of its callee's failure: not what is the platform's."""
-    if ended.outcome is Outcome.INTERNAL:
-        return Ended(Outcome.INTERNAL, "The other worker could not be run.", "Error")
-    return ended

@@ -323,7 +323,7 @@ class Run:
         if frame.memory:
             return Ended(Outcome.EXCEEDED_MEMORY)
         self.record.exception(frame.name, frame.message, frame.stack)
-        return Ended(Outcome.EXCEPTION, f"{frame.name}: {frame.message}", frame.name)
+        return Ended(Outcome.EXCEPTION, frame.message, frame.name)
 
     def _background_failed(self, frame: frames.Failed) -> None:
         self._outcome = self._failure(frame).outcome

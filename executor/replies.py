@@ -142,7 +142,7 @@ class ReplySink:
 
     async def fail(self, ended: Ended) -> None:
         """There is no (whole) response."""
-        self._send(Failure(id=self._id, outcome=ended.outcome, message=ended.message))
+        self._send(Failure(id=self._id, outcome=ended.outcome, message=ended.told))
 
     async def wait_for_credit(self) -> None:
         """Return once bytes may be sent.

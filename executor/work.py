@@ -21,7 +21,7 @@ FAMILY_TOTAL = 1_000
 
 
 class Ended(Exception):
-    """The invocation is over, and not well."""
+    """The invocation is over, and not well. ``name`` is the class of the tenant's exception."""
 
     def __init__(self, outcome: Outcome, message: str = "", name: str = "") -> None:
         answer = ANSWERS.get(outcome)
@@ -29,6 +29,11 @@ class Ended(Exception):
         self.outcome = outcome
         self.message = str(self)
         self.name = name
+
+    @property
+    def told(self) -> str:
+        """What the dispatch worker is told."""
+        return f"{self.name}: {self.message}" if self.name else self.message
 
 
 @dataclass

@@ -99,7 +99,7 @@ class FakeSink:
         self.said.append(("returned", value))
 
     async def fail(self, ended: Ended) -> None:
-        self.said.append(("fail", ended.outcome, ended.message))
+        self.said.append(("fail", ended.outcome, ended.told))
 
     def abort(self) -> None:
         self.aborted = True
