@@ -56,7 +56,9 @@ class Handlers:
         cls = self._classes.get(wanted)
         if cls is None and (wanted != DEFAULT or not self._functions):
             raise TypeError(f"The worker does not export an entrypoint named {wanted}")
-        method = cls and (exposed_method(cls, name) or exposed_method(cls, f"on_{name}"))
+        method = cls and exposed_method(cls, name)
+        if cls is not None and method is None and name in EVENTS:
+            method = exposed_method(cls, f"on_{name}")
         if cls is None or method is None:
             raise TypeError(_missing(wanted, name))
         instance = cls(ctx, env)

@@ -340,3 +340,40 @@ sizes = await asyncio.gather(*(one(i) for i in range(40)))
 return Response(str(sum(sizes)))
 """)
     assert run(source, lambda call: ok(b"y" * 250_000)).text == str(40 * 250_000)
+
+
+def test_body_of_an_earlier_request(cell, run):
+    """A body kept from one invocation never reads the next one's."""
+    source = worker(
+        """
+kept.append(request)
+try:
+    return Response(await kept[0].text())
+except RuntimeError as error:
+    return Response(str(error))
+""",
+        "kept = []",
+    )
+    source = source.replace("await kept[0].text()", "await kept[0].text() if kept[1:] else 'kept'")
+    fields = {"method": "POST", "body_is_streamed": True}
+    assert run(source, lambda call: b"", **fields).text == "kept"
+    result = cell.invoke(lambda call: b"secret", **fields)
+    assert result.text == "Cannot perform I/O on behalf of a different request."
+    assert result.calls == []
+
+
+def test_abort_lets_the_body_go(run):
+    """An answer that is given up is cancelled at the executor, and cannot be read any more."""
+    source = worker("""
+answer = await fetch("https://api.example/")
+answer.abort()
+await asyncio.sleep(0.01)
+return Response(str(answer.body_used))
+""")
+
+    def answers(call):
+        return {"status": 200, "headers": [], "stream": 3} if call.method == "fetch" else None
+
+    result = run(source, answers)
+    assert result.text == "True"
+    assert [(c.method, c.arguments) for c in result.calls[1:]] == [("cancel", [3])]

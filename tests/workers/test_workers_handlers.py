@@ -81,6 +81,9 @@ class Admin(Base):
     def _private(self):
         return 1
 
+    def on_old(self):
+        return 1
+
 class Default(WorkerEntrypoint):
     def fetch(self):
         return Response("default")
@@ -92,7 +95,7 @@ def test_named_entrypoints(cell):
     assert cell.load(NAMED) == frames.Loaded(
         handlers={
             "Base": ["shared"],
-            "Admin": ["shared", "fetch", "add"],
+            "Admin": ["shared", "fetch", "add", "on_old"],
             "Default": ["fetch"],
         }
     )
@@ -103,7 +106,7 @@ def test_named_entrypoints(cell):
 
 
 @pytest.mark.parametrize(
-    "name", ["_private", "helper", "make", "nothing", "__init__", "env", "ctx"]
+    "name", ["_private", "helper", "make", "nothing", "__init__", "env", "ctx", "old"]
 )
 def test_what_is_no_rpc_method(cell, name):
     """Private, static, class and missing methods do not exist for a caller."""
