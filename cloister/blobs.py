@@ -40,7 +40,9 @@ class Blobs:
             SettingInvalid: the URL is not one of a store that we know.
         """
         if not settings.object_store_url:
-            return cls(LocalStore(settings.data_dir / "blobs", mkdir=True))
+            directory = settings.data_dir / "blobs"
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return cls(LocalStore(directory))
         try:
             store = from_url(settings.object_store_url)
         except (BaseError, ValueError) as exc:

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -107,16 +108,23 @@ class Database:
 
 
 def open_database(settings: Settings, on_change: Callable[[Changed], None] | None) -> Database:
-    """Connect, lazily; nothing is created but the data directory.
+    """Connect, lazily; a missing SQLite file is made, for its owner alone to read.
 
     Raises:
         SettingInvalid: the database URL is neither SQLite's nor PostgreSQL's.
+        NotReady: the file cannot be made.
     """
     url = database_url(settings)
-    if url.get_backend_name() == "sqlite":
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Database(_sqlite(url), on_change)
-    return Database(_postgresql(url), on_change)
+    if url.get_backend_name() == "postgresql":
+        return Database(_postgresql(url), on_change)
+    try:
+        path = Path(str(url.database))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its other files the mode of this one.
+        path.touch(mode=0o600)
+    except OSError as exc:
+        raise NotReady(f"The registry's database cannot be made: {exc}.") from exc
+    return Database(_sqlite(url), on_change)
 
 
 def database_url(settings: Settings) -> URL:
@@ -129,7 +137,7 @@ def database_url(settings: Settings) -> URL:
         raise SettingInvalid("CLOISTER_DATABASE_URL is not a URL.") from exc
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
         return url.set(drivername="postgresql+psycopg")
-    if url.drivername == "sqlite" and url.database not in {None, "", ":memory:"}:
+    if url.drivername == "sqlite" and url.database and not url.database.startswith((":", "file:")):
         return url
     raise SettingInvalid("CLOISTER_DATABASE_URL must start with postgresql:// or sqlite:///.")
 

@@ -108,6 +108,7 @@ class Namespaces:
         """
         try:
             with self._database.write() as work:
+                _alone(work, account_id)
                 row = namespace_row(work, account_id, name, for_change=True)
                 if outbound is not UNSET:
                     row.outbound = _stored_rule(work, row, outbound)
@@ -129,6 +130,7 @@ class Namespaces:
             Conflict: another namespace sends its fetch() calls to a script in here.
         """
         with self._database.write() as work:
+            _alone(work, account_id)
             row = namespace_row(work, account_id, name, for_change=True)
             users = [user.name for user in _users(work, row)]
             if users:
@@ -198,6 +200,12 @@ def _few(patterns: list[str] | Unset) -> list[str] | Unset:
     if patterns is not UNSET and len(patterns) > EGRESS_PATTERNS:
         raise Invalid(f"A namespace has at most {EGRESS_PATTERNS} egress patterns of a kind.")
     return patterns
+
+
+def _alone(work: Work, account_id: str) -> None:
+    """One such change of an account at a time: rules make it lock several namespaces, and two that
+    did so in different orders would wait for each other for ever."""
+    work.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
 
 
 def _stored_rule(work: Work, row: Namespace, rule: OutboundRule | None) -> OutboundRule | None:

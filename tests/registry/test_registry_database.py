@@ -173,6 +173,24 @@ def test_sqlite_is_set_up_to_keep(registry: Registry) -> None:
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 15_000
 
 
+def test_files_are_their_owners(tmp_path: Path) -> None:
+    """Whatever the data directory lets others do, they cannot read the database."""
+    registry = open_registry(Settings(data=str(tmp_path)))
+    registry.accounts.create("Acme")
+    made = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("registry.db*")}
+    made.pop("registry.db.lock")
+    assert made == dict.fromkeys(("registry.db", "registry.db-wal", "registry.db-shm"), 0o600)
+    registry.close()
+
+
+def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
+    """It is said, with the path."""
+    (tmp_path / "data").write_text("not a directory")
+    url = f"sqlite:///{tmp_path}/data/x.db"
+    with pytest.raises(NotReady, match="data"):
+        open_registry(Settings(data=str(tmp_path), database_url=url))
+
+
 @pytest.mark.parametrize(
     ("url", "driver"),
     [
@@ -195,6 +213,7 @@ def test_urls(url: str, driver: str) -> None:
         "mysql://host/name",
         "sqlite://",
         "sqlite:///:memory:",
+        "sqlite:///file:x?mode=memory&uri=true",
         "postgresql+asyncpg://h/n",
     ],
 )

@@ -1,5 +1,8 @@
 """Dispatch namespaces."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from cloister.errors import Conflict, Invalid, NotFound
@@ -142,6 +145,27 @@ def test_a_namespace_in_use_is_not_deleted(
         registry.namespaces.delete(account, "production")
     registry.namespaces.update(account, "staging", outbound=None)
     registry.namespaces.delete(account, "production")
+
+
+def test_rules_both_ways_at_once(registry: Registry, account: str, namespace: str) -> None:
+    """Two namespaces that come to name each other, in two threads, do not wait for ever."""
+    registry.namespaces.create(account, "staging")
+    together = threading.Barrier(2)
+
+    def point(name: str, other: str) -> None:
+        for number in range(10):
+            together.wait(10)
+            rule = OutboundRule(namespace=other, script=f"s{number}")
+            registry.namespaces.update(account, name, outbound=rule)
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [
+            pool.submit(point, "production", "staging"),
+            pool.submit(point, "staging", "production"),
+        ]
+        for each in both:
+            each.result(60)
+    assert registry.namespace_view("staging").outbound.script == "s9"
 
 
 def test_delete_takes_everything_with_it(

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from cloister.errors import Invalid, NotFound
+from cloister.errors import Conflict, Invalid, NotFound
 from cloister.limits import Limits
 from cloister.messages import Changed
 from cloister.registry import NewVersion, OutboundRule, Registry, TagFilter
@@ -257,6 +257,28 @@ def test_delete(
         registry.scripts.delete(namespace, "hello")
     again = registry.scripts.put_version(namespace, "hello", version)
     assert (again.id != first.id, again.version.number, again.tags) == (True, 1, [])
+
+
+def test_delete_of_what_others_call(
+    registry: Registry, account: str, namespace: str, version: NewVersion
+) -> None:
+    """Unless forced it is refused while a live version has a service binding to the script."""
+    own = {"name": "ME", "type": "service", "service": "hello"}
+    text_only = {"name": "T", "type": "json", "json": {"x": {"service": "hello"}}}
+    bound = msgspec.structs.replace(version, bindings=[own])
+    registry.scripts.put_version(namespace, "hello", bound)
+    registry.scripts.put_version(namespace, "caller", bound)
+    similar = msgspec.structs.replace(version, bindings=[text_only])
+    registry.scripts.put_version(namespace, "similar", similar)
+    elsewhere = registry.namespaces.create(account, "staging").id
+    registry.scripts.put_version(elsewhere, "foreign", bound)
+    with pytest.raises(Conflict, match=r"of caller\.$"):
+        registry.scripts.delete(namespace, "hello", force=False)
+    assert registry.scripts.get(namespace, "hello")
+    registry.scripts.put_version(namespace, "caller", version)
+    registry.scripts.delete(namespace, "hello", force=False)
+    with pytest.raises(NotFound):
+        registry.scripts.delete(namespace, "hello", force=False)
 
 
 def test_unknown_namespace(registry: Registry, version: NewVersion) -> None:
