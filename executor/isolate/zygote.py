@@ -185,7 +185,10 @@ class Zygote:
             self._reap()
 
     def _take_request(self) -> None:
-        message, doors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE_BYTES, 1)
+        try:
+            message, doors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE_BYTES, 1)
+        except ConnectionError:
+            message = b""
         if not message:
             os._exit(0)
         match decode_to_zygote(message):

@@ -1,7 +1,7 @@
 """A process that owns a zygote and two isolates, for tests to kill or to run as another user.
 
-``python owner.py ROOT [site-packages ...]`` prints the pids of what it started as one JSON line,
-then does, in one of the isolates, what each line of its input says.
+``python owner.py WITHOUT ROOT [site-packages ...]`` leaves out the facilities named, prints the
+pids of what it started as one JSON line, and does in one isolate what each line of its input says.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-sys.path[:0] = sys.argv[1:]
+sys.path[:0] = sys.argv[2:]
 
 from executor.isolate.frames import Failed, Invoke  # noqa: E402 - the path comes first
 from executor.sandbox.probe import attempt_all  # noqa: E402
@@ -20,10 +20,11 @@ MEMORY_BYTES = 64 * 1024 * 1024
 
 
 async def main() -> None:
-    paths = [HERE, *sys.argv[1:]]
+    paths = [HERE, *sys.argv[2:]]
     code = f"import sys; sys.path[:0] = {paths!r}; from executor.isolate.zygote import main; main()"
     command = [sys.executable, "-I", "-c", code, "--serve", "native:serve"]
     missing = {finding.name for finding in attempt_all() if not finding.found}
+    missing |= set(filter(None, sys.argv[1].split(",")))
     zygote = await Zygote.start(command, missing, 4 * MEMORY_BYTES)
     isolates = [await zygote.fork(MEMORY_BYTES) for _ in range(2)]
     pids = [zygote._process.pid, *(isolate.pid for isolate in isolates)]

@@ -17,16 +17,30 @@ NOBODY = 65534
 DEADLINE_MS = 20_000
 
 
-def start(python: str, **options) -> subprocess.Popen:
+NAMESPACES = "user,mount,pid,net,ipc,uts,cgroup,nesting"
+
+
+def start(python: str, without: str = "", **options) -> subprocess.Popen:
     paths = [str(ROOT), sysconfig.get_path("purelib")]
     return subprocess.Popen(
-        [python, "-B", str(HERE / "owner.py"), *paths],
+        [python, "-B", str(HERE / "owner.py"), without, *paths],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd="/",
         **options,
     )
+
+
+def caller(owner: subprocess.Popen):
+    """What runs code in the first isolate of an owner."""
+
+    def run(code: str):
+        owner.stdin.write(json.dumps(code) + "\n")
+        owner.stdin.flush()
+        return json.loads(owner.stdout.readline())
+
+    return run
 
 
 def ends(process: int) -> bool:
@@ -42,9 +56,25 @@ def alive(process: int) -> bool:
     return not poll.poll(0)
 
 
-def test_no_process_outlives_a_killed_owner():
+def test_no_namespace_is_not_no_wall():
+    """Where the operator does without namespaces, the rest holds: nobody, no file, no call."""
+    with start(sys.executable, NAMESPACES) as owner:
+        started = json.loads(owner.stdout.readline())
+        run = caller(owner)
+        assert run("result = 6 * 7") == 42
+        assert run("open('/etc/passwd')") == "PermissionError"
+        status = Path(f"/proc/{started['pids'][1]}/status").read_text()
+        assert f"\nUid:\t{os.geteuid() or NOBODY}\t" in status
+        assert "\nCapEff:\t0000000000000000\n" in status
+        owner.stdin.close()
+        assert json.loads(owner.stdout.readline()) > 0
+        assert owner.wait(20) == 0
+
+
+@pytest.mark.parametrize("without", ["", NAMESPACES], ids=["with namespaces", "without"])
+def test_no_process_outlives_a_killed_owner(without):
     """kill -9 of the executor takes its zygote and every isolate along."""
-    with start(sys.executable) as owner:
+    with start(sys.executable, without) as owner:
         pids = json.loads(owner.stdout.readline())["pids"]
         processes = [os.pidfd_open(pid) for pid in pids]
         assert all(alive(process) for process in processes)
@@ -85,12 +115,7 @@ def test_an_ordinary_user_has_the_same_wall():
     with start(python, user=NOBODY, group=NOBODY, extra_groups=[], env={}) as owner:
         started = json.loads(owner.stdout.readline())
         assert set(started["missing"]) <= {"cgroup2"}
-
-        def run(code: str):
-            owner.stdin.write(json.dumps(code) + "\n")
-            owner.stdin.flush()
-            return json.loads(owner.stdout.readline())
-
+        run = caller(owner)
         assert run("result = 6 * 7") == 42
         assert run("open('/etc/passwd')") == "PermissionError"
         assert run("result = [os.getuid(), os.getpid() < 100]") == [NOBODY, True]
