@@ -15,17 +15,7 @@ EVENTS = ("fetch", "scheduled", "queue", "alarm", "trace", "pubsub")
 RELAXED = ("fetch", "test")
 """Handlers that are given only as many arguments as they take."""
 
-NO_HANDLERS = "No event handlers were registered. This script does nothing."
-"""The product's message of its code 10068."""
-
 TWO_DEFAULTS = "Cannot define multiple default entrypoints"
-
-
-class NoHandlers(Exception):
-    """No event handlers were registered. This script does nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(NO_HANDLERS)
 
 
 class Handlers:
@@ -39,8 +29,9 @@ class Handlers:
         self._arity: dict[Any, int | None] = {}
 
     def listing(self) -> dict[str, list[str]]:
-        """Each entrypoint with the methods that it exposes."""
-        listing = {name: exposed_methods(cls) for name, cls in self._classes.items()}
+        """Each entrypoint that exposes methods, with their names. Empty: nothing answers."""
+        methods = {name: exposed_methods(cls) for name, cls in self._classes.items()}
+        listing = {name: each for name, each in methods.items() if each}
         if self._functions:
             listing[DEFAULT] = list(self._functions)
         return listing
@@ -77,11 +68,9 @@ class Handlers:
 
 
 def discover(module: Mapping[str, Any]) -> Handlers:
-    """The handlers that a main module exports.
+    """The handlers that a main module exports, perhaps none.
 
-    Raises:
-        TypeError: there are both a class ``Default`` and ``on_*`` functions.
-        NoHandlers: there are none.
+    Raises ``TypeError`` if there are both a class ``Default`` and ``on_*`` functions.
     """
     classes: dict[str, type[Any]] = {}
     functions: dict[str, Callable[..., Any]] = {}
@@ -93,8 +82,6 @@ def discover(module: Mapping[str, Any]) -> Handlers:
             functions[name[3:]] = value
     if DEFAULT in classes and functions:
         raise TypeError(TWO_DEFAULTS)
-    if not functions and not any(exposed_methods(cls) for cls in classes.values()):
-        raise NoHandlers
     return Handlers(classes, functions)
 
 

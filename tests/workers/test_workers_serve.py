@@ -3,7 +3,7 @@
 import pytest
 
 from executor.isolate import frames
-from executor.isolate.handlers import NO_HANDLERS, TWO_DEFAULTS
+from executor.isolate.handlers import TWO_DEFAULTS
 from executor.isolate.main import NEVER_ANSWERED
 
 HELLO = """
@@ -241,10 +241,10 @@ def test_top_level_failure(cell, statement):
 
 
 def test_no_handlers(cell):
-    """A module that answers nothing is refused in the product's words."""
-    answer = cell.load("from workers import WorkerEntrypoint\nx = 1\n")
-    assert isinstance(answer, frames.Failed)
-    assert (answer.phase, answer.message) == ("load", NO_HANDLERS)
+    """A module that answers nothing loads with no handlers, which the upload then refuses."""
+    source = "from workers import WorkerEntrypoint\nclass Empty(WorkerEntrypoint): pass\n"
+    assert cell.load(source) == frames.Loaded(handlers={})
+    assert "does not export an entrypoint named Default" in cell.invoke().failed.message
 
 
 def test_mixed_handlers(cell):
