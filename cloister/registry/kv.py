@@ -1,8 +1,9 @@
 """Key-value pairs. A write is visible to every reader as soon as it returns; the last one wins.
 
-Keys are ordered by their UTF-8 bytes. An expired pair reads as missing at once and is deleted later
-(:meth:`Kv.purge`). Nothing here asks whose namespace it is: that is settled when a worker is
-uploaded with a binding to it, and by :class:`KvNamespaces` for the API.
+Keys are ordered by their UTF-8 bytes. An expired pair reads as missing at once; each write of a
+pair that expires deletes a few that have, so that they do not gather (:meth:`Kv.purge` deletes
+more). Nothing here asks whose namespace it is: that is settled when a worker is uploaded with a
+binding to it, and by :class:`KvNamespaces` for the API.
 """
 
 import builtins
@@ -16,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cloister.errors import Invalid, NotFound
 from cloister.registry.cursors import decode_cursor, encode_cursor
-from cloister.registry.database import Database
+from cloister.registry.database import Database, Work
 from cloister.registry.kv_namespaces import KvNamespaces
 from cloister.registry.models import KvPair
 from cloister.registry.views import KvKey, KvPut, KvValue, Page
@@ -27,6 +28,9 @@ VALUE_BYTES = 25 * MIB
 METADATA_BYTES = 1_024
 LIST_LIMIT = 1_000
 LAST_SECOND = 2**53
+PURGED_AT_WRITE = 2
+"""Expired pairs deleted for each one written that expires: more go than come."""
+
 CHUNK = 500
 """Rows named in one statement."""
 
@@ -102,6 +106,9 @@ class Kv:
                 work.execute(upsert, rows)
             except IntegrityError as exc:
                 raise NotFound("There is no such KV namespace.") from exc
+            expiring = sum(row["expires_at"] is not None for row in rows)
+            if expiring:
+                _purge(work, expiring * PURGED_AT_WRITE)
 
     def delete(self, namespace_id: str, key: str) -> None:
         """Delete a pair, which need not be there."""
@@ -147,20 +154,9 @@ class Kv:
         return Page(items=keys, cursor=encode_cursor(rows[limit - 1].key) if rows[limit:] else None)
 
     def purge(self, limit: int = 1_000) -> int:
-        """Delete up to so many expired pairs; how many it were. To be called now and then."""
+        """Delete up to so many expired pairs, of all namespaces; how many it were."""
         with self._database.write() as work:
-            query = (
-                select(KvPair.namespace_id, KvPair.key)
-                .where(KvPair.expires_at <= _now_s())
-                .order_by(KvPair.expires_at)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            )
-            found = [(row.namespace_id, row.key) for row in work.execute(query)]
-            for chunk in _chunks(found):
-                named = tuple_(KvPair.namespace_id, KvPair.key).in_(chunk)
-                work.execute(delete(KvPair).where(named))
-        return len(found)
+            return _purge(work, limit)
 
 
 def check_key(key: str) -> bytes:
@@ -178,6 +174,22 @@ def check_key(key: str) -> bytes:
     if len(data) > KEY_BYTES:
         raise Invalid(f"A key has at most {KEY_BYTES} bytes of UTF-8; this one has {len(data)}.")
     return data
+
+
+def _purge(work: Work, limit: int) -> int:
+    query = (
+        select(KvPair.namespace_id, KvPair.key)
+        .where(KvPair.expires_at <= _now_s())
+        .order_by(KvPair.expires_at)
+        .limit(limit)
+        # What others are writing is not expired any more, or theirs to delete.
+        .with_for_update(skip_locked=True)
+    )
+    found = [(row.namespace_id, row.key) for row in work.execute(query)]
+    for chunk in _chunks(found):
+        named = tuple_(KvPair.namespace_id, KvPair.key).in_(chunk)
+        work.execute(delete(KvPair).where(named))
+    return len(found)
 
 
 def _row(namespace_id: str, key: bytes, pair: KvPut) -> dict[str, Any]:

@@ -138,14 +138,27 @@ def test_expired_reads_as_missing(registry: Registry, store: str, clock: list[in
 def test_purge(registry: Registry, store: str, clock: list[int]) -> None:
     """Purging deletes the expired, some at a time, and nothing else."""
     for number in range(5):
-        registry.kv.put(store, f"old{number}", b"", expires_at=clock[0] - number)
-    registry.kv.put(store, "later", b"", expires_at=clock[0] + 1)
+        registry.kv.put(store, f"old{number}", b"", expires_at=clock[0] + 1 + number)
+    registry.kv.put(store, "later", b"", expires_at=clock[0] + 6)
     registry.kv.put(store, "stays", b"")
+    clock[0] += 5
     assert registry.kv.purge(limit=3) == 3
     assert registry.kv.purge(limit=3) == 2
     assert registry.kv.purge() == 0
     clock[0] = 1
     assert names(registry, store) == ["later", "stays"]
+
+
+def test_the_expired_do_not_gather(registry: Registry, store: str, clock: list[int]) -> None:
+    """Pairs that live a minute, written for an hour, are never more than two minutes' worth."""
+    for minute in range(60):
+        for number in range(3):
+            registry.kv.put(store, f"{minute}-{number}", b"", expires_at=clock[0] + 60)
+        clock[0] += 60
+    now, clock[0] = clock[0], 1
+    assert len(names(registry, store)) <= 6
+    clock[0] = now
+    assert names(registry, store) == []
 
 
 def test_list_is_in_the_order_of_bytes(registry: Registry, store: str) -> None:
