@@ -85,8 +85,16 @@ class _Stream:
             raise
 
     def events(self) -> Iterator[bytes]:
-        """The stream's bytes, until the process stops or the token is no longer good."""
-        yield b": the tail begins\n\n"
+        """The stream's bytes, until the process stops, the token is no longer good, or Valkey is
+        gone: the client sees an end, and comes again.
+        """
+        try:
+            yield b": the tail begins\n\n"
+            yield from self._records()
+        except redis.RedisError as exc:
+            log.warning("a tail ends: %s", exc)
+
+    def _records(self) -> Iterator[bytes]:
         beat = time.monotonic()
         while not self._house.stopping():
             message = self._subscription.get_message(ignore_subscribe_messages=True, timeout=POLL_S)

@@ -10,8 +10,14 @@ from flask import Blueprint, Response, g
 
 from cloister.limits import ceiling
 from cloister.registry.views import NamespaceDetail, OutboundRule
-from control import bodies, envelope, fields
-from control.errors import FORBIDDEN, NAMESPACE_NOT_FOUND, Refused, translated
+from control import bodies, envelope, fields, logs
+from control.errors import (
+    FORBIDDEN,
+    NAMESPACE_NOT_FOUND,
+    STILL_REFERENCED,
+    Refused,
+    translated,
+)
 from control.house import house
 from control.paths import NAMESPACE, NAMESPACES, namespace_of
 from control.rules import egress, limits, names
@@ -60,10 +66,12 @@ def change(account_id: str, namespace: str) -> Response:
 
 @blueprint.delete(NAMESPACE)
 def delete(account_id: str, namespace: str) -> Response:
-    """Delete it with all its scripts."""
+    """Delete it with all its scripts, and their records."""
     _whole_account_only()
-    with translated(NAMESPACE_NOT_FOUND):
+    names_of_scripts = _script_names(namespace_of(account_id, namespace).id)
+    with translated(NAMESPACE_NOT_FOUND, STILL_REFERENCED):
         house().registry.namespaces.delete(account_id, namespace)
+    logs.forget(namespace, *names_of_scripts)
     return envelope.success(None)
 
 
@@ -82,6 +90,17 @@ def shape(found: NamespaceDetail) -> dict[str, Any]:
         "outbound": _outbound_shape(found.outbound),
         "egress": {"allow": found.egress_allow, "deny": found.egress_deny},
     }
+
+
+def _script_names(namespace_id: str) -> list[str]:
+    found: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = house().registry.scripts.list(namespace_id, cursor=cursor)
+        found += [item.name for item in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            return found
 
 
 def _changes(body: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from flask import (
 )
 from werkzeug.exceptions import HTTPException
 
-from cloister.errors import CloisterError, NotReady
+from cloister.errors import CloisterError, NotFound, NotReady
 from cloister.messages import Trace
 from cloister.registry import NamespaceDetail, ScriptView, TagFilter
 from control import auth, envelope, logs
@@ -169,9 +169,8 @@ def refused(exc: Refused) -> Any:
 @blueprint.errorhandler(CloisterError)
 def failed(exc: CloisterError) -> Any:
     """An error of the ground floor as a page: a bad cursor, a service that is down."""
-    if isinstance(exc, NotReady):
-        return _problem_page(HTTPStatus.SERVICE_UNAVAILABLE, str(exc))
-    return _problem_page(HTTPStatus.BAD_REQUEST, str(exc))
+    statuses = {NotReady: HTTPStatus.SERVICE_UNAVAILABLE, NotFound: HTTPStatus.NOT_FOUND}
+    return _problem_page(statuses.get(type(exc), HTTPStatus.BAD_REQUEST), str(exc))
 
 
 @blueprint.errorhandler(Exception)

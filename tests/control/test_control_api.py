@@ -506,6 +506,21 @@ def test_namespace_creation_refused(api: httpx.Client, body: Any, status: int, c
     assert [item["namespace_name"] for item in listed] == ["production"]
 
 
+def test_namespace_deletion(api: httpx.Client, upload: Upload, valkey: Any) -> None:
+    """Scripts and records go with it; refused while another namespace's fetch goes through it."""
+    upload("hello")
+    valkey.lpush(log_list("production", "hello"), b"{}")
+    rule = {"outbound": {"service": "hello", "namespace": "production"}}
+    result(api.post("/workers/dispatch/namespaces", json={"name": "staging", **rule}))
+    refused = api.delete(N)
+    assert (refused.status_code, codes(refused)) == (400, [10142])
+    assert api.get(S).status_code == 200
+    result(api.delete("/workers/dispatch/namespaces/staging"))
+    assert result(api.delete(N)) is None
+    assert codes(api.get(S)) == [100119]
+    assert valkey.exists(log_list("production", "hello")) == 0
+
+
 def test_deploys_at_once_leave_one_whole_version(
     upload: Upload, api: httpx.Client, registry: Registry
 ) -> None:
