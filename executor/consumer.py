@@ -5,10 +5,12 @@ reconnect to the broker the whole set is built again, since Celery's consumer fo
 to it (celery issue 7733).
 """
 
+import contextlib
 import logging
 from typing import Any
 
 from celery import bootsteps
+from redis.exceptions import RedisError
 
 from cloister.broker import celery_message, redis_client
 from cloister.messages import dispatch_queue
@@ -51,9 +53,13 @@ class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
             on_names=lambda: consumer.call_soon(self._apply, consumer),
         )
 
-    def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
+    def stop(self, consumer: Any) -> None:
         """Called before each reconnect and at the end."""
         self._engine.listen(on_room=_nothing, on_names=_nothing)
+        if consumer.blueprint.state != bootsteps.RUN:
+            # Closing the channel waits for the BRPOP under way.
+            with contextlib.suppress(RedisError):
+                self._wake()
 
     def _apply(self, consumer: Any, *, wake: bool = True) -> None:
         """Consume what the engine serves by now, and nothing else. On Celery's thread."""

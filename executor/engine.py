@@ -17,11 +17,8 @@ from executor.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
-BATCH = 32
-"""Most invocations in one message."""
-
-DRAIN_S = 8.0
-"""How long what runs may take to finish after SIGTERM."""
+DRAIN_S = 6.0
+"""How long what runs may take to finish after SIGTERM. `cloister up` kills after 10 seconds."""
 
 
 class Engine:
@@ -75,9 +72,11 @@ class Engine:
         self._loop.call_soon_threadsafe(self._submit_job, job)
 
     def has_room(self) -> bool:
-        """Whether another message may be taken; the rest stay in Valkey."""
-        running = self._taken - self._done
-        room = running == 0 or running + BATCH <= self.settings.executor_concurrency
+        """Whether another message may be taken; the rest stay in Valkey.
+
+        A message may hold a whole batch: what of it exceeds the bound waits for its turn here.
+        """
+        room = self._taken - self._done < self.settings.executor_concurrency
         self._is_full = not room
         return room
 
@@ -148,7 +147,7 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc]
         try:
             worker.engine.start()
         except CloisterError as exc:
-            print(f"executor: {exc}", file=sys.__stderr__, flush=True)  # noqa: T201 - for people
+            print(f"executor: {exc}", file=sys.__stderr__, flush=True)
             raise SystemExit(1) from exc
 
     def stop(self, worker: Any) -> None:
