@@ -12,7 +12,7 @@ MAX_TOTAL_BYTES = 16 * 1024 * 1024
 MAX_LINE_CHARS = 100_000
 MAX_NODES = 400_000
 """Syntax nodes of all modules together; 50,000 ordinary lines."""
-MAX_DEPTH = 200
+MAX_DEPTH = 400
 """Nesting of syntax nodes; an ``elif`` counts as one level below its ``if``."""
 RECURSION_LIMIT = 12_000
 """Python frames while compiling: a visitor uses about eight for a level of nesting."""

@@ -23,8 +23,10 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from executor.isolate.policy.facades.loggers import BASES
+from executor.isolate.policy.formatting import Formatter
 from executor.isolate.policy.kinds import METACLASSES
-from executor.isolate.policy.names import is_plain
+from executor.isolate.policy.names import is_dunder, is_plain
 from executor.isolate.policy.ownership import is_own_class
 
 _BUILTIN_BASES = (
@@ -82,6 +84,9 @@ _LIBRARY_BASES: tuple[Any, ...] = (
     types.SimpleNamespace,
     typing.Generic,
     typing.Protocol,
+    *types.resolve_bases((typing.NamedTuple, typing.TypedDict)),
+    Formatter,
+    *BASES,
 )  # fmt: skip
 
 subclassable: set[Any] = {*_BUILTIN_BASES, *_EXCEPTIONS, *_LIBRARY_BASES}
@@ -92,8 +97,6 @@ private in it leads out. Left out, with the reason: ``asyncio.Future`` and ``Tas
 the asyncio synchronisation classes (``_get_loop``), exception groups (``except*`` trusts their
 ``split``), ``dataclasses.Field`` (its name becomes source text), ``type`` and other metaclasses.
 """
-
-_TYPING_SPECIAL = frozenset({"_NamedTuple", "_TypedDict"})
 
 
 def build_class(
@@ -106,28 +109,35 @@ def build_class(
     """
     resolved = types.resolve_bases(bases)
     for base in resolved:
-        if not _may_extend(base):
+        if not may_extend(base):
             raise TypeError(f"{_name(base)} cannot be extended by a worker")
-        _check_match_args(base)
     if metaclass is not None:
-        real = METACLASSES.get(id(metaclass))
-        if real is None:
-            raise TypeError(
-                "metaclasses are not available; use __init_subclass__ or a class decorator"
-            )
-        keywords["metaclass"] = real
+        keywords["metaclass"] = _real_metaclass(metaclass)
+    if keywords.get("metaclass") is abc.ABCMeta or any(
+        isinstance(base, abc.ABCMeta) for base in resolved
+    ):
+        for base in resolved:
+            _check_match_args(base)
     cls = builtins.__build_class__(body, name, *bases, **keywords)  # type: ignore[arg-type]
     is_own_class(cls)  # known from here on to the checks in methods
-    _check_match_args(cls)
+    _check_slots(cls)
     return cls
 
 
-def _may_extend(base: Any) -> bool:
+def _real_metaclass(stand: Any) -> type:
+    real = METACLASSES.get(id(stand))
+    if real is None:
+        raise TypeError("metaclasses are not available; use __init_subclass__ or a class decorator")
+    return real
+
+
+def may_extend(base: Any) -> bool:
+    """Whether a class of the worker may have this base."""
     if not isinstance(base, type):
         return False
     if is_own_class(base) or base in subclassable:
         return True
-    return (base.__module__ == "typing" and base.__name__ in _TYPING_SPECIAL) or _is_namedtuple(base)
+    return _is_namedtuple(base)
 
 
 def _is_namedtuple(base: type) -> bool:
@@ -153,6 +163,15 @@ def match_args(names: Any) -> tuple[str, ...]:
     return names
 
 
-def _check_match_args(cls: Any) -> None:
-    """Field names of named tuples and dataclasses become patterns too."""
-    match_args(getattr(cls, "__match_args__", ()))
+def _check_match_args(base: Any) -> None:
+    """Field names of a base become patterns of a class that can claim foreign objects as its own.
+
+    Only an abstract class can (``register``, ``__subclasshook__``), so only there they matter.
+    """
+    match_args(getattr(base, "__match_args__", ()))
+
+
+def _check_slots(cls: Any) -> None:
+    for name in vars(cls) if isinstance(cls, type) else ():
+        if is_dunder(name) and isinstance(vars(cls)[name], types.MemberDescriptorType):
+            raise TypeError(f"__slots__ cannot contain {name!r}")

@@ -104,7 +104,7 @@ def _compile(
         out.errors.append(_syntax_issue(module.file, error))
         return nodes_left
     except (RecursionError, MemoryError, OverflowError, ValueError, SystemError) as error:
-        out.errors.append(issue(module.file, f"the code is too complex to compile ({error})"))
+        out.errors.append(issue(module.file, f"the code is too complex to compile ({type(error).__name__})"))
         return nodes_left
     out.modules[module.name] = marshal.dumps((module.file, module.is_package, code))
     return nodes_left - count

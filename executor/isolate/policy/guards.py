@@ -10,6 +10,7 @@ from executor.isolate.policy import ownership
 from executor.isolate.policy.kinds import type_of, without_metaclass
 from executor.isolate.policy.names import (
     ENUM_NAMES,
+    GUARDED_PUBLIC,
     NAMEDTUPLE_NAMES,
     RESERVED_NAMES,
     STORABLE_DUNDERS,
@@ -58,6 +59,8 @@ def _is_tuple(value: object) -> bool:
 def _refused(value: object, name: str) -> AttributeError:
     owner = "class" if isinstance(value, type) else type(value).__name__
     reason = refusal(name) or "names with an underscore belong to the object's own code"
+    if not name.startswith("_"):
+        reason = refusal(name) or GUARDED_PUBLIC.get(name, reason)
     return AttributeError(f'"{name}" of this {owner} object is not available to workers: {reason}')
 
 
@@ -170,7 +173,7 @@ def _typing(value: Any, name: str) -> Any:
 
 def _obj(value: Any, name: str) -> Any:
     result = getattr(value, name)
-    if not isinstance(value, BaseException) or is_own(result) or type(result) in _PLAIN_DATA:
+    if not isinstance(_receiver(value), BaseException) or is_own(result) or type(result) in _PLAIN_DATA:
         return result
     raise _refused(value, name)
 
@@ -210,33 +213,52 @@ def without_internals(namespace: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _method(value: Any, name: str) -> Any:
-    """``__init__`` and the like. A function of the library checks the type of its first argument.
+def _initializer(value: Any, name: str) -> Any:
+    """``__init__``: the library's may only initialise an object of the worker.
 
-    In the library's Python code nothing would: ``UserDict.__init__(anything)`` sets attributes.
+    ``property.__init__`` would change a property of the library in place, and in the library's
+    Python code nothing checks the first argument: ``UserDict.__init__(anything)`` writes to it.
     """
     method = getattr(value, name)
-    if (
-        isinstance(value, type)
-        and isinstance(method, types.FunctionType)
-        and not is_own_function(method)
-    ):
-        return _typed(method, value)
-    return method
+    if not isinstance(value, type):
+        if not is_own(value):
+            raise _refused(value, name)
+        return method
+    if is_own_function(method):
+        return method
 
-
-def _typed(method: Callable[..., Any], owner: type) -> Callable[..., Any]:
     def checked(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(instance, owner) or type_is_spoofed(instance, owner):
-            raise TypeError(f"descriptor requires a {owner.__name__} object")
+        if value not in type(instance).__mro__ or not is_own(instance):
+            raise TypeError(f"descriptor '__init__' requires a {value.__name__} object of a worker")
         return method(instance, *args, **kwargs)
 
     return checked
 
 
-def type_is_spoofed(instance: object, owner: type) -> bool:
-    """Whether only ``__class__`` or a registered base says that it is an instance."""
-    return owner not in type(instance).__mro__
+def _function(value: Any, name: str) -> Any:
+    """``__wrapped__`` and ``__func__``, if they lead to the worker's own function."""
+    result = getattr(value, name)
+    if is_own(value) or is_own(result):
+        return result
+    raise _refused(value, name)
+
+
+def _state(value: Any, name: str) -> Any:
+    """``__getstate__`` and ``__setstate__`` that a class of the worker defines.
+
+    The interpreter's own set any attribute by name.
+    """
+    kind = value if isinstance(value, type) else type(_receiver(value))
+    provider = next((cls for cls in kind.__mro__ if name in vars(cls)), None)
+    if is_own(value) and is_own_class(provider) and type(value) is not super:
+        return getattr(value, name)
+    raise _refused(value, name)
+
+
+def _members(value: Any, name: str) -> Any:
+    """``__members__``: a copy, since a mapping proxy hands its dict to a reflected operator."""
+    result = getattr(value, name)
+    return result if is_own(value) else types.MappingProxyType(dict(result))
 
 
 _super_receiver = super.__dict__["__self__"]
@@ -306,8 +328,11 @@ HANDLERS: dict[str, Callable[[Any, str], Any]] = {
     "__getattribute__": _getter,
     "obj": _obj,
     **dict.fromkeys(("get_loop", "get_coro", "get_context", "get_stack", "print_stack"), _own_only),
-    **dict.fromkeys(("__init__", "__post_init__", "__copy__", "__deepcopy__"), _method),
-    **dict.fromkeys(("__new__", "__init_subclass__", "__class_getitem__"), _plain),
+    **dict.fromkeys(("__getstate__", "__setstate__"), _state),
+    **dict.fromkeys(("__new__", "__class_getitem__"), _plain),
+    **dict.fromkeys(("__wrapped__", "__func__"), _function),
     **dict.fromkeys(TYPING_DUNDERS, _typing),
+    "__init__": _initializer,
+    "__members__": _members,
 }
 """By name, what reading it means. formatting.py adds those of text."""

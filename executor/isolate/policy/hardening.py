@@ -7,17 +7,19 @@ nothing runs.
 import ast
 import copy
 import dataclasses
+import enum
 import random
+import sys
 import types
 import typing
 import warnings
 from typing import Any
 
-from executor.isolate.policy import output, ownership
+from executor.isolate.policy import building, output, ownership
 from executor.isolate.policy.bounds import MAX_DEPTH, measure
 from executor.isolate.policy.builtin_names import base_builtins
 from executor.isolate.policy.facades import copying
-from executor.isolate.policy.facades.structures import check_field_name
+from executor.isolate.policy.facades.structures import check_field_name, check_member_names
 from executor.isolate.policy.transformer import Policy
 
 _done: list[bool] = []
@@ -36,18 +38,53 @@ def harden() -> None:
     random.seed()  # a forked isolate must not share its zygote's sequence
     if _done:
         return
-    _replace(copy, "copy", copying.copy)
-    _replace(copy, "deepcopy", copying.deepcopy)
+    _guard_copy()
     _guard_dataclasses()
+    _guard_enum()
     _guard_typing()
     warnings.showwarning = _show_warning
     _done.append(True)
 
 
-def _replace(module: types.ModuleType, name: str, value: Any) -> None:
+def _replace(module: Any, name: str, value: Any) -> None:
     if not hasattr(module, name):
         raise HardeningFailed(f"{module.__name__}.{name} is missing")
     setattr(module, name, value)
+
+
+def _guard_copy() -> None:
+    """``copy`` writes state to whatever a worker's hooks return; see copying.py."""
+    original = copy.deepcopy
+    _replace(copy, "copy", copying.copy)
+    _replace(copy, "deepcopy", copying.deepcopy)
+    for function in vars(copy).values():
+        if isinstance(function, types.FunctionType) and function.__module__ == "copy":
+            _replace_defaults(function, original, copying.deepcopy)
+
+
+def _replace_defaults(function: types.FunctionType, old: Any, new: Any) -> None:
+    """Functions that took the old one as a default, for speed, take the new one."""
+    if function.__defaults__:
+        function.__defaults__ = tuple(new if d is old else d for d in function.__defaults__)
+    for name, default in (function.__kwdefaults__ or {}).items():
+        if default is old:
+            function.__kwdefaults__[name] = new
+
+
+def _guard_enum() -> None:
+    """``Enum("Name", members)`` makes a class from a dictionary: its names are members only."""
+    real = enum.EnumMeta._create_
+
+    def create(
+        cls: Any, class_name: str, names: Any, *, module: Any = None, type: Any = None, **more: Any
+    ) -> Any:
+        if type is not None and not building.may_extend(type):
+            raise TypeError("an enum cannot mix in this type")
+        home = module or sys._getframe(2).f_globals.get("__name__")
+        members = check_member_names(names)
+        return real(cls, class_name, members, module=home, type=type, **more)
+
+    _replace(enum.EnumMeta, "_create_", create)
 
 
 def _guard_dataclasses() -> None:

@@ -35,7 +35,7 @@ class _Stand(type):
         raise TypeError(f"cannot set attributes of {cls.__name__}")
 
     def __repr__(cls) -> str:
-        return repr(_REAL[cls]) if cls in _REAL else super().__repr__()
+        return f"<class '{cls.__name__}'>"
 
 
 def _refuse_call(cls: type) -> NoReturn:
@@ -70,11 +70,19 @@ BuiltinFunctionType = _stand_in(types.BuiltinFunctionType)
 ABCMeta = _stand_in(abc.ABCMeta)
 EnumType = _stand_in(enum.EnumMeta, "EnumType")
 
+_REAL[ModuleType] = (types.ModuleType,)
+
 METACLASSES: dict[int, type] = {
     id(stand): real for stand, real in ((ABCMeta, abc.ABCMeta), (EnumType, enum.EnumMeta))
 }
 METACLASSES[id(safe_type)] = type
 """Metaclasses that a class statement may name, by the identity of their stand-in."""
+
+
+def count_as_module(kind: type) -> None:
+    """Let instances of this class pass for modules, and hide the class itself."""
+    _REAL[ModuleType] = (*_REAL[ModuleType], kind)
+    _STANDS[kind] = ModuleType
 
 
 def without_metaclass(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from executor.isolate.policy import building, guards, ownership
 from executor.isolate.policy.builtin_names import base_builtins
-from executor.isolate.policy.facades import HINTS, library
+from executor.isolate.policy.facades import HINTS, library, make_facade
 from executor.isolate.policy.facades.system import set_modules
 from executor.isolate.policy.hardening import harden
 from executor.isolate.policy.names import definition_refusal
@@ -32,7 +32,8 @@ class ModuleSpace:
         harden()
         self.data = dict(data or {})
         self._code = modules
-        self._given: dict[str, Any] = {**library(), **(facades or {})}
+        given = {name: _as_facade(name, module) for name, module in (facades or {}).items()}
+        self._given: dict[str, Any] = {**library(), **given}
         self._loaded: dict[str, types.ModuleType] = {}
         self._parents = {
             ".".join(parts[:i])
@@ -40,7 +41,7 @@ class ModuleSpace:
             for i in range(1, len(parts))
         }
         self._builtins = base_builtins()
-        for facade in (facades or {}).values():
+        for facade in given.values():
             _allow_extension(facade)
         set_modules(self._seen, self.import_name)
 
@@ -121,6 +122,14 @@ def _module_name(main: str) -> str:
     if module is None:
         raise ModuleNotFoundError(f"No module named {main!r}")
     return module.name
+
+
+def _as_facade(name: str, module: Any) -> Any:
+    """A module of the platform as a facade of what its ``__all__`` lists."""
+    if not isinstance(module, types.ModuleType):
+        return module
+    names = {listed: getattr(module, listed) for listed in module.__all__}
+    return make_facade(name, {**names, "__doc__": module.__doc__, "__all__": list(names)}, {})
 
 
 def _allow_extension(facade: Any) -> None:

@@ -5,7 +5,10 @@ a meaning, and whose object it is on. What can be decided from the name alone is
 time; the rest goes through :mod:`executor.isolate.policy.guards`.
 """
 
+import abc
+import enum
 import types
+import typing
 
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES
 
@@ -29,6 +32,14 @@ INTERPRETER_ATTRIBUTES: frozenset[str] = (
     | {"mro", "func_globals", "func_code", "func_closure", "im_func", "im_self"}
 ) - {"tb_lineno"}  # an int, and ordinary programs print it
 """Public names that lead to frames, code objects or the class tree. Refused on every object."""
+
+METACLASS_ATTRIBUTES: frozenset[str] = frozenset(
+    name
+    for meta in (abc.ABCMeta, enum.EnumMeta, type(typing.Protocol))
+    for name in vars(meta)
+    if name.startswith("_") and not name.startswith("__")
+)
+"""Private names that a class finds on its metaclass: some make classes, some read modules."""
 
 GUARDED_PUBLIC: dict[str, str] = {
     "format": "str.format reads attributes named in the text",
@@ -259,6 +270,8 @@ def refusal(name: str) -> str | None:
     """Why the attribute is refused on every object, or None."""
     if name in INTERPRETER_ATTRIBUTES:
         return "it leads to frames, code objects or the class tree"
+    if name in METACLASS_ATTRIBUTES:
+        return "it belongs to the metaclass"
     return FORBIDDEN_DUNDERS.get(name)
 
 

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+LEVELS = frozenset({"debug", "info", "log", "warn", "error"})
+
 LogHook = Callable[[str, str], None]
 """Takes a level (debug, info, log, warn, error) and one line of text."""
 
@@ -22,7 +24,7 @@ def set_log_hook(hook: LogHook) -> None:
 
 def log(level: str, text: str) -> None:
     """Write one line to the worker's log."""
-    _hook[0](level, text)
+    _hook[0](level if level in LEVELS else "log", text)
 
 
 class LogStream:

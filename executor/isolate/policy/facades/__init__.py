@@ -1,14 +1,13 @@
 """The curated standard library of workers: every module a facade of its listed names."""
 
 import importlib
-from types import MappingProxyType
 from typing import Any
 
-from executor.isolate.policy.facades.facade import Facade
+from executor.isolate.policy.facades.facade import Facade, make_facade
 from executor.isolate.policy.facades.replacements import REAL_NAMES, REPLACEMENTS
 from executor.isolate.policy.facades.table import FACADE_NAMES, HINTS, MODULES
 
-__all__ = ["FACADE_NAMES", "HINTS", "MODULES", "Facade", "library"]
+__all__ = ["FACADE_NAMES", "HINTS", "MODULES", "Facade", "library", "make_facade"]
 
 _library: dict[str, Facade] = {}
 
@@ -33,7 +32,7 @@ def _facade(name: str) -> Facade:
         if parent == name:
             contents[last] = _library[child]
     contents["__doc__"] = real.__doc__
-    return Facade(name, contents, entry.left_out)
+    return make_facade(name, contents, entry.left_out)
 
 
 def _has(real: Any, name: str, replaced: dict[str, Any]) -> bool:
@@ -46,9 +45,9 @@ def _find(real: Any, name: str, replaced: dict[str, Any]) -> Any:
 
 
 def _shared(value: Any) -> Any:
-    """A collection of the library becomes read-only: the library goes on using it."""
+    """A collection of the library is copied: the library goes on using its own."""
     if type(value) is dict and value is not REPLACEMENTS["os"]["environ"]:
-        return MappingProxyType(value)
+        return dict(value)
     if type(value) is list:
         return list(value)
     return value

@@ -2,14 +2,11 @@
 
 from typing import Any, NoReturn
 
+from executor.isolate.policy.kinds import count_as_module
+
 
 class Facade:
     """A read-only module. A name that is not listed is missing, with the reason if there is one."""
-
-    def __init__(self, name: str, contents: dict[str, Any], left_out: dict[str, str]) -> None:
-        vars(self).update(contents)
-        vars(self)["__name__"] = name
-        _left_out[name] = left_out
 
     def __getattr__(self, name: str) -> NoReturn:
         module = vars(self)["__name__"]
@@ -31,3 +28,16 @@ class Facade:
 
 
 _left_out: dict[str, dict[str, str]] = {}
+
+count_as_module(Facade)
+
+
+def make_facade(name: str, contents: dict[str, Any], left_out: dict[str, str]) -> Facade:
+    """A facade with these contents.
+
+    It has no ``__init__``: a worker could call that again.
+    """
+    facade = object.__new__(Facade)
+    vars(facade).update(contents, __name__=name)
+    _left_out[name] = left_out
+    return facade

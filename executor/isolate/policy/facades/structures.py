@@ -4,7 +4,7 @@ import abc
 import collections
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, overload
 
 from executor.isolate.policy import guards
@@ -17,13 +17,29 @@ def check_field_name(name: object) -> str:
     """A name that becomes part of generated source.
 
     Raises:
-        TypeError: it is not an identifier that is harmless on every object.
+        TypeError: it is not an identifier, or belongs to the interpreter.
     """
-    if type(name) is not str or not name.isidentifier() or is_dunder(name):
+    if type(name) is not str or not name.isidentifier() or is_dunder(name) or refusal(name):
         raise TypeError(f"a field cannot be called {name!r}")
-    if refusal(name) or not (name.startswith("_") or is_plain(name)):
-        raise TypeError(f'a field cannot be called "{name}"')
     return name
+
+
+def check_member_names(names: Any) -> Any:
+    """The members of an enum that is made by a call, each name checked.
+
+    Raises:
+        TypeError: a name belongs to the interpreter.
+    """
+    if isinstance(names, str):
+        names = names.replace(",", " ").split()
+    elif isinstance(names, Mapping):
+        names = list(names.items())
+    members = [name if isinstance(name, str) else tuple(name) for name in names]
+    for member in members:
+        name = member if isinstance(member, str) else member[0]
+        if type(name) is not str or is_dunder(name) or refusal(name):
+            raise TypeError(f"a member cannot be called {name!r}")
+    return members
 
 
 @overload
@@ -36,7 +52,7 @@ def dataclass(cls: type | None = None, /, **options: Any) -> Any:
         return lambda decorated: dataclass(decorated, **options)
     guards.write_own(cls)
     fields = [name for name in vars(cls).get("__annotations__", {}) if check_field_name(name)]
-    if any(name.startswith("_") for name in fields):
+    if not all(map(is_plain, fields)):
         options["match_args"] = False  # patterns read names without a guard
     made = dataclasses.dataclass(cls, **options)
     is_own_class(made)  # slots=True makes another class
@@ -55,11 +71,8 @@ def namedtuple(
     if isinstance(field_names, str):
         field_names = str(field_names).replace(",", " ").split()
     names = [str(name) for name in field_names]
-    for name in names:
-        if not rename and not name.startswith("_"):
-            check_field_name(name)
-    if any(refusal(name) or not (name.startswith("_") or is_plain(name)) for name in names):
-        raise ValueError("a field name is not available to workers")
+    if any(map(refusal, names)):
+        raise ValueError("a field name belongs to the interpreter")
     home = module or sys._getframe(1).f_globals.get("__name__", "builtins")
     return collections.namedtuple(  # noqa: PYI024 - it is the worker's own call
         str(typename), names, rename=rename, defaults=defaults, module=home

@@ -314,8 +314,8 @@ MODULES: dict[str, Entry] = {
         "Sized SupportsAbs SupportsBytes SupportsComplex SupportsFloat SupportsIndex SupportsInt "
         "SupportsRound TYPE_CHECKING Text TextIO Tuple Type TypeAlias TypeGuard TypeVar "
         "TypeVarTuple TypedDict Union Unpack ValuesView assert_never assert_type cast "
-        "clear_overloads dataclass_transform final get_args get_origin get_overloads "
-        "get_type_hints is_typeddict no_type_check overload override reveal_type "
+        "final get_args get_origin get_overloads "
+        "get_type_hints is_typeddict overload override "
         "runtime_checkable"
     ),
     "unicodedata": Entry(
