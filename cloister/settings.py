@@ -127,6 +127,11 @@ class Settings:
     namespace_queue: int = _setting(
         1_000, "Requests of one namespace that a dispatcher lets wait; then 503.", _whole
     )
+    queue_wait_ms: int = _setting(
+        10_000,
+        "How long an invocation may wait for an executor, beyond its wall time; then 504.",
+        _whole,
+    )
     blank_isolates: int = _setting(4, "Sandboxed isolates that stand ready for any tenant.", _whole)
     warm_isolates: int = _setting(256, "Idle isolates kept loaded in one executor.", _whole)
     isolate_idle_s: int = _setting(300, "An idle isolate is dropped after so many seconds.", _whole)

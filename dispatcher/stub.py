@@ -14,9 +14,6 @@ from dispatcher.messages import Content, Request, Response
 from dispatcher.services import Services
 from dispatcher.upload import Upload, take_body
 
-QUEUE_ALLOWANCE_S = 10.0
-"""How long an invocation may wait for an executor, beyond its own wall time."""
-
 _SPELLINGS = {"cpuMs": "cpu_ms", "subRequests": "subrequests"}
 
 CF = {"colo": "SELF", "country": "XX", "httpProtocol": "HTTP/1.1"}
@@ -145,10 +142,9 @@ class Stub:
         self, request: Request, route: Route, outbound: Outbound | None, upload: Upload
     ) -> Invocation:
         services = self._dispatcher.services
-        limits = effective(
-            services.settings, route.namespace_limits, route.script_limits, self._limits
-        )
-        wall_ms = limits.wall_ms or services.settings.max_wall_ms
+        settings = services.settings
+        limits = effective(settings, route.namespace_limits, route.script_limits, self._limits)
+        wait_ms = (limits.wall_ms or settings.max_wall_ms) + settings.queue_wait_ms
         return Invocation(
             id=self._dispatcher.next_id(),
             namespace=route.namespace,
@@ -158,7 +154,7 @@ class Stub:
             url=request.url,
             headers=end_to_end(request.headers.pairs),
             reply_to=services.mailbox.reply_to,
-            deadline=time.time() + wall_ms / 1000 + QUEUE_ALLOWANCE_S,
+            deadline=time.time() + wait_ms / 1000,
             limits=limits,
             body=upload.inline if upload.rest is None else b"",
             body_is_streamed=upload.rest is not None,

@@ -20,5 +20,6 @@ def dispatcher(
 @pytest.fixture
 def start(redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Dispatcher]]:
     """Start a dispatcher of one's own with these settings; it is stopped at the end."""
+    url = f"{redis_url}?db=1"  # the shared dispatcher's executor takes from the queues of 0
     with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(serving(redis_url, tmp_path, **options))
+        yield lambda **options: stack.enter_context(serving(url, tmp_path, **options))

@@ -111,9 +111,10 @@ class FakeExecutor:
             if self.paused.is_set():
                 time.sleep(0.01)
                 continue
-            popped = self.client.brpop(queues, timeout=0.2)
-            if popped is not None:
-                self._take(popped[1])
+            with contextlib.suppress(redis.ConnectionError):
+                popped = self.client.brpop(queues, timeout=0.2)
+                if popped is not None:
+                    self._take(popped[1])
 
     def _take(self, data: bytes) -> None:
         message = json.loads(data)
@@ -128,9 +129,10 @@ class FakeExecutor:
 
     def _listen(self) -> None:
         while not self._stop.is_set():
-            message = self._listening.get_message(timeout=0.1)
-            if message is not None:
-                self.notes.append(decode_note(message["data"]))
+            with contextlib.suppress(redis.ConnectionError):
+                message = self._listening.get_message(timeout=0.1)
+                if message is not None:
+                    self.notes.append(decode_note(message["data"]))
 
 
 def echo(executor: FakeExecutor, invocation: Invocation) -> None:
