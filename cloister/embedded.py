@@ -27,6 +27,8 @@ def valkey_command(socket: Path, directory: Path, *, append_only: bool) -> list[
         *("--appendfsync", "everysec"),
         *("--save", ""),
         *("--daemonize", "no"),
+        # A title would overwrite the environment that says whose process it is.
+        *("--set-proc-title", "no"),
     ]
 
 

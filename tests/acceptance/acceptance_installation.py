@@ -9,7 +9,8 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class Up:
         }
         self.log = directory / f"up-{self.run[:6]}.log"
         self.data = Path(self._added["CLOISTER_DATA"])
+        self._seen: dict[int, Process] = {}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -109,6 +111,7 @@ class Up:
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """Signal the process group, as a terminal's Ctrl-C does, and wait for the end."""
+        self.processes()
         os.killpg(self.process.pid, number)
         self.process.wait(60)
 
@@ -122,8 +125,19 @@ class Up:
                 os.kill(pid, signal.SIGKILL)
 
     def processes(self) -> dict[int, str]:
-        """Live processes of this run, by pid: command lines."""
-        return dict(_marked(f"{MARKER}={self.run}".encode()))
+        """Live processes of this run, by pid: command lines.
+
+        Those with its mark, their descendants (the sandbox clears environments), and what was seen
+        of either before and still lives, whoever its parent is by now.
+        """
+        everything = _everything()
+        marker = f"{MARKER}={self.run}".encode()
+        found = {pid for pid, one in everything.items() if marker in one.environment}
+        found |= {pid for pid, one in self._seen.items() if everything.get(pid) == one}
+        while more := {pid for pid, one in everything.items() if one.parent in found} - found:
+            found |= more
+        self._seen = {pid: everything[pid] for pid in found}
+        return {pid: one.line for pid, one in self._seen.items()}
 
     def pids_of(self, *words: str) -> list[int]:
         """Pids of this run's processes whose command line has all these words, oldest first."""
@@ -194,12 +208,28 @@ class Account:
         return f"{self.dispatch_url}/{namespace}/{name}{path}"
 
 
-def _marked(marker: bytes) -> Iterator[tuple[int, str]]:
+@dataclass(frozen=True)
+class Process:
+    """A live process. ``began`` tells it from a later one of the same pid."""
+
+    began: str
+    parent: int = field(compare=False)
+    line: str = field(compare=False)
+    environment: tuple[bytes, ...] = field(compare=False)
+
+
+def _everything() -> dict[int, Process]:
+    found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            if state != "Z" and marker in (entry / "environ").read_bytes().split(b"\0"):
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                yield int(entry.name), line
+            state, parent, *rest = (entry / "stat").read_text().rpartition(")")[2].split()
+            if state != "Z":
+                found[int(entry.name)] = Process(
+                    began=rest[17],
+                    parent=int(parent),
+                    line=(entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip(),
+                    environment=tuple((entry / "environ").read_bytes().split(b"\0")),
+                )
+    return found

@@ -191,7 +191,7 @@ return Response(chunks())
         chunks = answer.iter_text()
         assert next(chunks) == "first "
         account.sdk.kv.namespaces.values.update(
-            "go", account_id=account.id, namespace_id=store.id, value="1"
+            "go", account_id=account.id, namespace_id=store.id, value=b"1"
         )
         assert "".join(chunks) == "second"
 
