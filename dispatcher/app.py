@@ -19,7 +19,7 @@ from dispatcher.intake import IncomingBody, Receive, Scope, Send, take_in
 from dispatcher.messages import Request, Response
 from dispatcher.metrics import Metrics
 from dispatcher.pages import failure_page, outcome_page
-from dispatcher.reply import Aborted, send_response
+from dispatcher.reply import Aborted, check, send_response
 from dispatcher.routing import find, strategies
 from dispatcher.services import Services
 from dispatcher.stub import Dispatcher
@@ -156,7 +156,7 @@ class Front:
         )
         dispatcher = Dispatcher(self._services, request, visit.exchanges.append)
         env = Environment(dispatcher, self._declared)
-        return await self._worker.call(request, env, Context(self._background))
+        return check(await self._worker.call(request, env, Context(self._background)))
 
 
 class _Visit:

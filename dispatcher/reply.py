@@ -22,6 +22,17 @@ class Aborted(Exception):
         self.outcome = outcome
 
 
+def check(response: Response) -> Response:
+    """The response, if it can be one.
+
+    Raises:
+        ValueError: its status or headers are not HTTP.
+    """
+    if not 200 <= response.status <= 599 or not is_valid(response.headers.pairs):
+        raise ValueError("the dispatch worker's response has an invalid status or header")
+    return response
+
+
 async def send_response(response: Response, request_id: str, method: str, send: Send) -> None:
     """Send it.
 
@@ -74,8 +85,6 @@ def _headers(response: Response, method: str) -> Pairs:
 
 
 def _encoded(pairs: Pairs, request_id: str) -> list[tuple[bytes, bytes]]:
-    if not is_valid(pairs):
-        raise ValueError("the dispatch worker's response has invalid headers")
     ours = [("server", "cloister"), ("x-cloister-request-id", request_id)]
     mine = {name for name, _ in ours} | {"date"}
     kept = [pair for pair in pairs if pair[0] not in mine]
