@@ -19,14 +19,21 @@ class Gate:
         self._running: dict[Name, int] = {}
         self._lines: dict[Name, deque[asyncio.Future[None]]] = {}
 
+    def enter_now(self, name: Name) -> bool:
+        """Take a place if there is one, to be given back with :meth:`leave`."""
+        running = self._running.get(name, 0)
+        if running >= self._limit:
+            return False
+        self._running[name] = running + 1
+        return True
+
     async def enter(self, name: Name) -> None:
         """Wait for a place; give it back with :meth:`leave`.
 
         Raises:
             Overloaded: too many wait already.
         """
-        if self._running.get(name, 0) < self._limit:
-            self._running[name] = self._running.get(name, 0) + 1
+        if self.enter_now(name):
             return
         line = self._lines.setdefault(name, deque())
         if len(line) >= self._waiting:

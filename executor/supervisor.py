@@ -5,12 +5,14 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from cloister.blobs import Blobs
 from cloister.broker import async_redis
 from cloister.errors import NotReady
-from cloister.limits import Limits, effective
+from cloister.limits import NO_LIMITS, Limits, effective
 from cloister.messages import Cancel, CompileJob, Credit, Invocation, Note
 from cloister.outcomes import Outcome
 from cloister.registry import RouteCache, open_registry
@@ -38,6 +40,7 @@ THREADS = 16
 """For the registry's database and its like."""
 
 NAMES_RETRY_S = 1.0
+SHORT_RUN_MS = 1.0
 
 
 class Supervisor:
@@ -60,6 +63,10 @@ class Supervisor:
         self._turns = asyncio.Semaphore(settings.executor_concurrency)
         self._runs: dict[str, tuple[Run, ReplySink]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._peaks: WeakKeyDictionary[Isolate, int] = WeakKeyDictionary()
+        self._effective = lru_cache(maxsize=1024)(
+            partial(effective, settings, NO_LIMITS, NO_LIMITS)
+        )
 
     @classmethod
     async def open(cls, settings: Settings, executor_id: str) -> "Supervisor":
@@ -153,7 +160,7 @@ class Supervisor:
             namespace=invocation.namespace,
             script=invocation.script,
             version=invocation.version,
-            limits=effective(self.settings, Limits(), Limits(), invocation.limits),
+            limits=self._effective(invocation.limits),
             invoke=invoke,
             body=RequestBody(self._redis, invocation.id) if streamed else None,
             event=fetch_event(invocation.method, invocation.url, invocation.headers, invocation.cf),
@@ -191,6 +198,13 @@ class Supervisor:
     def give_back(self, isolate: Isolate, *, reuse: bool) -> None:
         """Done with it."""
         self.pool.release(isolate, reuse=reuse)
+
+    def peak_kb(self, isolate: Isolate, cpu_ms: float) -> int:
+        """The most memory that it held. Asking the kernel costs more than a short run does, and
+        memory cannot grow by much in one: then what was known before is still right."""
+        if cpu_ms > SHORT_RUN_MS or isolate not in self._peaks:
+            self._peaks[isolate] = isolate.peak_kb()
+        return self._peaks[isolate]
 
     def answerer(self, run: Run, bundle: Bundle, isolate: Isolate) -> Answerer:
         """Who serves the isolate's calls."""
@@ -245,7 +259,7 @@ class Supervisor:
         left_ms = caller.watch.left_ms if caller.watch is not None else 0
         is_fetch = invoke.handler == "fetch"
         return Work(
-            id=f"{work.id}-{work.family.total}",
+            id=f"{work.id}.{work.family.total}",
             namespace=route.namespace,
             script=route.script,
             version=route.version,

@@ -155,13 +155,13 @@ class Traces:
 
     async def _push(self, batch: list[Trace]) -> None:
         pipeline = self._client.pipeline(transaction=False)
-        lists = set()
+        lists: dict[str, list[bytes]] = {}
         for trace in batch:
             data = _json(trace)
             name = trace.dispatch_namespace, trace.script_name
-            pipeline.lpush(log_list(*name), data)
+            lists.setdefault(log_list(*name), []).append(data)
             pipeline.publish(tail_channel(*name), data)
-            lists.add(log_list(*name))
-        for key in lists:
+        for key, records in lists.items():
+            pipeline.lpush(key, *records)
             pipeline.ltrim(key, 0, self._kept - 1)
         await pipeline.execute()

@@ -154,6 +154,9 @@ class FakeHost:
         if not reuse:
             isolate.kill("released")
 
+    def peak_kb(self, isolate: Any, cpu_ms: float) -> int:
+        return int(isolate.peak_kb())
+
     def answerer(self, run: Run, bundle: Bundle, isolate: Any) -> NoCalls:
         return NoCalls()
 
