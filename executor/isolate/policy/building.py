@@ -7,7 +7,7 @@ import collections
 import collections.abc
 import contextlib
 import csv
-import datetime
+import datetime as dt
 import decimal
 import enum
 import fractions
@@ -40,6 +40,11 @@ _EXCEPTIONS = tuple(
     and issubclass(kind, BaseException)
     and not issubclass(kind, BaseExceptionGroup)  # except* trusts its split()
 )
+_DECIMAL_SIGNALS = tuple(
+    kind
+    for kind in vars(decimal).values()
+    if isinstance(kind, type) and issubclass(kind, decimal.DecimalException)
+)
 _LIBRARY_BASES: tuple[Any, ...] = (
     abc.ABC,
     array.array,
@@ -53,13 +58,13 @@ _LIBRARY_BASES: tuple[Any, ...] = (
     contextlib.AsyncExitStack,
     csv.Dialect,
     csv.excel,
-    datetime.date,
-    datetime.datetime,
-    datetime.time,
-    datetime.timedelta,
-    datetime.tzinfo,
+    dt.date,
+    dt.datetime,
+    dt.time,
+    dt.timedelta,
+    dt.tzinfo,
     decimal.Decimal,
-    *(kind for kind in vars(decimal).values() if isinstance(kind, type) and issubclass(kind, decimal.DecimalException)),
+    *_DECIMAL_SIGNALS,
     enum.Enum,
     enum.IntEnum,
     enum.Flag,
@@ -118,7 +123,7 @@ def build_class(
     ):
         for base in resolved:
             _check_match_args(base)
-    cls = builtins.__build_class__(body, name, *bases, **keywords)  # type: ignore[arg-type]
+    cls = builtins.__build_class__(body, name, *bases, **keywords)
     is_own_class(cls)  # known from here on to the checks in methods
     _check_slots(cls)
     return cls

@@ -3,12 +3,18 @@
 import builtins
 from typing import Any, NoReturn
 
-from executor.isolate.policy import building, formatting, guards, ownership
+from executor.isolate.policy import building, guards, ownership
 from executor.isolate.policy.kinds import safe_type
+from executor.isolate.policy.names import is_plain
 from executor.isolate.policy.output import guarded_print
 from executor.isolate.policy.transformer import hidden
 
-_PLAIN = ["None", "True", "False", "Ellipsis", "NotImplemented", "__debug__", "abs", "aiter", "all", "anext", "any", "ascii", "bin", "bool", "bytearray", "bytes", "callable", "chr", "classmethod", "complex", "dict", "divmod", "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "id", "int", "isinstance", "issubclass", "iter", "len", "list", "map", "max", "memoryview", "min", "next", "object", "oct", "ord", "pow", "property", "range", "repr", "reversed", "round", "set", "slice", "sorted", "staticmethod", "str", "sum", "super", "tuple", "zip"]
+_PLAIN = """
+None True False Ellipsis NotImplemented __debug__ abs aiter all anext any ascii bin bool bytearray
+bytes callable chr classmethod complex dict divmod enumerate filter float format frozenset hash hex
+id int isinstance issubclass iter len list map max memoryview min next object oct ord pow property
+range repr reversed round set slice sorted staticmethod str sum super tuple zip
+"""
 
 LEFT_OUT: dict[str, str] = {
     "eval exec compile": "they make code that no policy has seen",
@@ -44,11 +50,9 @@ def _dir(value: Any = None, /) -> list[str]:
     """The builtin ``dir`` of an object: the names that the worker can read."""
     if value is None:
         raise TypeError("dir() takes an object here")
-    own = guards.is_own(value)
-    names = [name for name in dir(value) if isinstance(name, str)]
-    return [
-        n for n in names if n.isidentifier() and (guards.is_plain(n) or (own and n[:2] != "__"))
-    ]
+    own = ownership.is_own(value)
+    names = [name for name in dir(value) if isinstance(name, str) and name.isidentifier()]
+    return [name for name in names if is_plain(name) or (own and not name.startswith("__"))]
 
 
 def _open(*_arguments: Any, **_keywords: Any) -> NoReturn:
@@ -66,7 +70,9 @@ def _input(_prompt: Any = "", /) -> NoReturn:
 
 def base_builtins() -> dict[str, Any]:
     """The names that every module of a worker finds as builtins, the hidden guards included."""
-    names: dict[str, Any] = {name: getattr(builtins, name) for name in (*_PLAIN, *_EXCEPTIONS)}
+    names: dict[str, Any] = {
+        name: getattr(builtins, name) for name in (*_PLAIN.split(), *_EXCEPTIONS)
+    }
     names.update(
         __build_class__=building.build_class,
         getattr=guards.guarded_getattr,
@@ -84,7 +90,6 @@ def base_builtins() -> dict[str, Any]:
 
 
 def _hidden() -> dict[str, Any]:
-    assert formatting.Formatter  # noqa: S101 - its import installs the guards of text
     return {
         hidden.GETATTR: guards.read,
         hidden.WRITE: guards.write,

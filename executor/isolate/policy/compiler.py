@@ -91,11 +91,7 @@ def _compile(
     """Compile one module into ``out``; how many syntax nodes the others may still have."""
     try:
         tree = _parse(decode(data), module.file, out)
-        count, depth = measure(tree)
-        if count > nodes_left:
-            raise SourceRefused(f"the worker has more than {MAX_NODES} syntax nodes")
-        if depth > MAX_DEPTH:
-            raise SourceRefused(f"the code is nested more than {MAX_DEPTH} levels deep")
+        count = _bounded(tree, nodes_left)
         code = _transform(tree, module.file, available, out)
     except SourceRefused as refused:
         out.errors.append(issue(module.file, str(refused)))
@@ -104,10 +100,22 @@ def _compile(
         out.errors.append(_syntax_issue(module.file, error))
         return nodes_left
     except (RecursionError, MemoryError, OverflowError, ValueError, SystemError) as error:
-        out.errors.append(issue(module.file, f"the code is too complex to compile ({type(error).__name__})"))
+        out.errors.append(
+            issue(module.file, f"the code is too complex to compile ({type(error).__name__})")
+        )
         return nodes_left
     out.modules[module.name] = marshal.dumps((module.file, module.is_package, code))
     return nodes_left - count
+
+
+def _bounded(tree: ast.Module, nodes_left: int) -> int:
+    """The number of syntax nodes. Raises ``SourceRefused`` beyond the bounds."""
+    count, depth = measure(tree)
+    if count > nodes_left:
+        raise SourceRefused(f"the worker has more than {MAX_NODES} syntax nodes")
+    if depth > MAX_DEPTH:
+        raise SourceRefused(f"the code is nested more than {MAX_DEPTH} levels deep")
+    return count
 
 
 def _parse(text: str, file: str, out: CompileResult) -> ast.Module:

@@ -1,6 +1,6 @@
 """``str.format`` and ``string.Formatter`` whose fields are read through the guard."""
 
-import _string
+import _string  # type: ignore[import-not-found] # a built-in module without stubs
 import types
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -173,7 +173,11 @@ def _typing(value: Any, name: str) -> Any:
 
 def _obj(value: Any, name: str) -> Any:
     result = getattr(value, name)
-    if not isinstance(_receiver(value), BaseException) or is_own(result) or type(result) in _PLAIN_DATA:
+    if (
+        not isinstance(_receiver(value), BaseException)
+        or is_own(result)
+        or type(result) in _PLAIN_DATA
+    ):
         return result
     raise _refused(value, name)
 
@@ -288,7 +292,7 @@ def _setter(value: Any, name: str) -> Any:
 
 
 def _getter(value: Any, name: str) -> Any:
-    """``object.__getattribute__`` and ``super().__getattribute__``, with the checks of ``getattr``."""
+    """``object.__getattribute__`` and that of ``super()``, with the checks of ``getattr``."""
     method = getattr(value, name)
     if isinstance(value, type):
 

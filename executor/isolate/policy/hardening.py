@@ -66,23 +66,21 @@ def _replace_defaults(function: types.FunctionType, old: Any, new: Any) -> None:
     """Functions that took the old one as a default, for speed, take the new one."""
     if function.__defaults__:
         function.__defaults__ = tuple(new if d is old else d for d in function.__defaults__)
-    for name, default in (function.__kwdefaults__ or {}).items():
-        if default is old:
-            function.__kwdefaults__[name] = new
+    named: dict[str, Any] = function.__kwdefaults__ or {}
+    named.update({name: new for name, default in named.items() if default is old})
 
 
 def _guard_enum() -> None:
     """``Enum("Name", members)`` makes a class from a dictionary: its names are members only."""
-    real = enum.EnumMeta._create_
+    real = vars(enum.EnumMeta)["_create_"]
 
-    def create(
-        cls: Any, class_name: str, names: Any, *, module: Any = None, type: Any = None, **more: Any
-    ) -> Any:
-        if type is not None and not building.may_extend(type):
+    def create(cls: Any, class_name: str, names: Any, *, module: Any = None, **more: Any) -> Any:
+        mixin = more.get("type")
+        if mixin is not None and not building.may_extend(mixin):
             raise TypeError("an enum cannot mix in this type")
         home = module or sys._getframe(2).f_globals.get("__name__")
         members = check_member_names(names)
-        return real(cls, class_name, members, module=home, type=type, **more)
+        return real(cls, class_name, members, module=home, **more)
 
     _replace(enum.EnumMeta, "_create_", create)
 

@@ -19,7 +19,7 @@ class _Stand(type):
             return type_of(arguments[0])
         if cls is MethodType:
             return types.MethodType(*arguments, **keywords)
-        _refuse_call(cls)
+        raise TypeError(_refusal(cls))
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, _REAL[cls])
@@ -38,10 +38,10 @@ class _Stand(type):
         return f"<class '{cls.__name__}'>"
 
 
-def _refuse_call(cls: type) -> NoReturn:
+def _refusal(cls: type) -> str:
     if cls is safe_type:
-        raise TypeError("type() takes one object here: make classes with a class statement")
-    raise TypeError(f"{cls.__name__} objects cannot be made by a worker")
+        return "type() takes one object here: make classes with a class statement"
+    return f"{cls.__name__} objects cannot be made by a worker"
 
 
 _REAL: dict[type, Any] = {}

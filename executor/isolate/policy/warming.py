@@ -1,6 +1,6 @@
 """Everything that a worker may need is loaded before the sandbox closes."""
 
-import datetime
+import datetime as dt
 import decimal
 import encodings.idna
 import mimetypes
@@ -30,7 +30,7 @@ def warm_up() -> None:
     for codec in ("ascii", "latin-1", "utf-16", "utf-32", "utf-8-sig", "idna", "punycode"):
         "a".encode(codec)
     "\N{BULLET}".encode("raw_unicode_escape")
-    datetime.datetime.strptime("2000-01-01", "%Y-%m-%d")  # noqa: DTZ007 - loads _strptime
+    dt.datetime.strptime("2000-01-01", "%Y-%m-%d")  # noqa: DTZ007 - loads _strptime
     time.strptime("2000", "%Y")
     encodings.idna.nameprep("a")
     str(decimal.Decimal(1) / 3)

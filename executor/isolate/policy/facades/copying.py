@@ -77,11 +77,11 @@ def _rebuild(x: Any, cls: type, memo: dict[int, Any] | None) -> Any:
     return result
 
 
-def _new(base: type, cls: type, x: Any) -> Any:
+def _new(base: Any, cls: Any, x: Any) -> Any:
     if base is array.array:
         return array.array.__new__(cls, x.typecode)
     if issubclass(cls, BaseException):
-        return cls.__new__(cls, *x.args)  # type: ignore[call-overload] # as the interpreter does
+        return cls.__new__(cls, *x.args)  # as the interpreter does
     return base.__new__(cls)
 
 
@@ -89,7 +89,7 @@ def _immutable(x: Any, cls: type, memo: dict[int, Any] | None) -> Any:
     if issubclass(cls, tuple):
         items = tuple(x) if memo is None else tuple(deepcopy(i, memo) for i in tuple.__iter__(x))
         return tuple.__new__(cls, items)
-    kinds = (str, int, float, complex, bytes, frozenset)
+    kinds: tuple[Any, ...] = (str, int, float, complex, bytes, frozenset)
     base = next(kind for kind in kinds if issubclass(cls, kind))
     return base.__new__(cls, x)
 

@@ -30,11 +30,11 @@ class Logger(logs._Filtered):
         self.propagate, self.disabled = True, False
         self.handlers: list[Any] = []
 
-    def setLevel(self, level: Any) -> None:  # noqa: N802 - the library's names, here and below
+    def setLevel(self, level: Any) -> None:
         """Set the level below which events are dropped."""
         self.level = logs._check_level(level)
 
-    def getEffectiveLevel(self) -> int:  # noqa: N802
+    def getEffectiveLevel(self) -> int:
         """The level of this logger or of the nearest parent that has one."""
         logger: Logger | None = self
         while logger:
@@ -43,25 +43,25 @@ class Logger(logs._Filtered):
             logger = logger.parent
         return NOTSET
 
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+    def isEnabledFor(self, level: int) -> bool:
         """Whether events of the level are logged."""
         return not self.disabled and level >= max(self.getEffectiveLevel(), _disabled[0] + 1)
 
-    def addHandler(self, hdlr: Any) -> None:  # noqa: N802
+    def addHandler(self, hdlr: Any) -> None:
         """Add a handler."""
         if hdlr not in self.handlers:
             self.handlers.append(hdlr)
 
-    def removeHandler(self, hdlr: Any) -> None:  # noqa: N802
+    def removeHandler(self, hdlr: Any) -> None:
         """Remove a handler."""
         if hdlr in self.handlers:
             self.handlers.remove(hdlr)
 
-    def hasHandlers(self) -> bool:  # noqa: N802
+    def hasHandlers(self) -> bool:
         """Whether this logger or a parent has a handler."""
         return any(logger.handlers for logger in self._chain())
 
-    def getChild(self, suffix: str) -> "Logger":  # noqa: N802
+    def getChild(self, suffix: str) -> "Logger":
         """The logger below this one."""
         return get_logger(suffix if self is root else f"{self.name}.{suffix}")
 

@@ -49,12 +49,13 @@ class LogRecord:
         self.msecs = int(self.created % 1 * 1000)
         self.exc_text: str | None = None
 
-    def getMessage(self) -> str:  # noqa: N802 - the library's name
+    def getMessage(self) -> str:
         """The message with its arguments filled in."""
         if not self.args:
             return str(self.msg)
         single = len(self.args) == 1 and isinstance(self.args[0], dict) and self.args[0]
-        return str(self.msg) % (self.args[0] if single else self.args)
+        text: str = str(self.msg) % (self.args[0] if single else self.args)
+        return text
 
 
 class Formatter:
@@ -70,12 +71,12 @@ class Formatter:
         default = {"%": "%(message)s", "{": "{message}", "$": "${message}"}[style]
         self.fmt, self.datefmt, self.style = fmt or default, datefmt, style
 
-    def formatTime(self, record: LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+    def formatTime(self, record: LogRecord, datefmt: str | None = None) -> str:
         """The record's time as text."""
         text = time.strftime(datefmt or self.default_time_format, time.gmtime(record.created))
         return text if datefmt else f"{text},{record.msecs:03d}"
 
-    def formatException(self, ei: BaseException) -> str:  # noqa: N802
+    def formatException(self, ei: BaseException) -> str:
         """An exception as text."""
         return format_traceback(ei).rstrip("\n")
 
@@ -113,12 +114,12 @@ class _Filtered:
     def __init__(self) -> None:
         self.filters: list[Any] = []
 
-    def addFilter(self, filter: Any) -> None:  # noqa: A002, N802
+    def addFilter(self, filter: Any) -> None:  # noqa: A002
         """Add a filter."""
         if filter not in self.filters:
             self.filters.append(filter)
 
-    def removeFilter(self, filter: Any) -> None:  # noqa: A002, N802
+    def removeFilter(self, filter: Any) -> None:  # noqa: A002
         """Remove a filter."""
         if filter in self.filters:
             self.filters.remove(filter)
@@ -136,11 +137,11 @@ class Handler(_Filtered):
         self.level = _check_level(level)
         self.formatter: Any = None
 
-    def setLevel(self, level: Any) -> None:  # noqa: N802
+    def setLevel(self, level: Any) -> None:
         """Set the level below which records are dropped."""
         self.level = _check_level(level)
 
-    def setFormatter(self, fmt: Any) -> None:  # noqa: N802
+    def setFormatter(self, fmt: Any) -> None:
         """Set the formatter."""
         self.formatter = fmt
 

@@ -54,7 +54,7 @@ def dataclass(cls: type | None = None, /, **options: Any) -> Any:
     fields = [name for name in vars(cls).get("__annotations__", {}) if check_field_name(name)]
     if not all(map(is_plain, fields)):
         options["match_args"] = False  # patterns read names without a guard
-    made = dataclasses.dataclass(cls, **options)
+    made: type = dataclasses.dataclass(cls, **options)
     is_own_class(made)  # slots=True makes another class
     return made
 

@@ -14,7 +14,7 @@ from executor.isolate.policy.transformer.scopes import Scope
 Node = TypeVar("Node", bound=ast.AST)
 
 
-class Walker(RestrictingNodeTransformer):  # type: ignore[misc] # it ships no type information
+class Walker(RestrictingNodeTransformer):
     """Visits a module and collects every complaint.
 
     A node is visited only by a method of our own families: neither a node that nobody knows nor

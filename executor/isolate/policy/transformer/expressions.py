@@ -19,21 +19,21 @@ class Expressions(Walker):
     def _leaf(self, node: ast.AST) -> Any:
         return node
 
-    visit_Constant = _leaf  # noqa: N815 - NodeVisitor's naming, here and below
-    visit_List = visit_Tuple = visit_Set = visit_Dict = _parts  # noqa: N815
-    visit_JoinedStr = visit_FormattedValue = _parts  # noqa: N815
-    visit_Starred = visit_Slice = visit_Subscript = _parts  # noqa: N815
-    visit_ListComp = visit_SetComp = visit_DictComp = _parts  # noqa: N815
-    visit_GeneratorExp = visit_comprehension = _parts  # noqa: N815
-    visit_UnaryOp = visit_BinOp = visit_BoolOp = visit_Compare = visit_IfExp = _parts  # noqa: N815
-    visit_UAdd = visit_USub = visit_Not = visit_Invert = _leaf  # noqa: N815
-    visit_Add = visit_Sub = visit_Mult = visit_Div = visit_FloorDiv = visit_Mod = _leaf  # noqa: N815
-    visit_Pow = visit_MatMult = visit_LShift = visit_RShift = _leaf  # noqa: N815
-    visit_BitOr = visit_BitXor = visit_BitAnd = visit_And = visit_Or = _leaf  # noqa: N815
-    visit_Eq = visit_NotEq = visit_Lt = visit_LtE = visit_Gt = visit_GtE = _leaf  # noqa: N815
-    visit_Is = visit_IsNot = visit_In = visit_NotIn = _leaf  # noqa: N815
-    visit_Await = visit_Yield = visit_YieldFrom = _parts  # noqa: N815
-    visit_Expression = visit_keyword = visit_Call = _parts  # noqa: N815
+    visit_Constant = _leaf
+    visit_List = visit_Tuple = visit_Set = visit_Dict = _parts
+    visit_JoinedStr = visit_FormattedValue = _parts
+    visit_Starred = visit_Slice = visit_Subscript = _parts
+    visit_ListComp = visit_SetComp = visit_DictComp = _parts
+    visit_GeneratorExp = visit_comprehension = _parts
+    visit_UnaryOp = visit_BinOp = visit_BoolOp = visit_Compare = visit_IfExp = _parts
+    visit_UAdd = visit_USub = visit_Not = visit_Invert = _leaf
+    visit_Add = visit_Sub = visit_Mult = visit_Div = visit_FloorDiv = visit_Mod = _leaf
+    visit_Pow = visit_MatMult = visit_LShift = visit_RShift = _leaf
+    visit_BitOr = visit_BitXor = visit_BitAnd = visit_And = visit_Or = _leaf
+    visit_Eq = visit_NotEq = visit_Lt = visit_LtE = visit_Gt = visit_GtE = _leaf
+    visit_Is = visit_IsNot = visit_In = visit_NotIn = _leaf
+    visit_Await = visit_Yield = visit_YieldFrom = _parts
+    visit_Expression = visit_keyword = visit_Call = _parts
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> Any:
         """Allow the walrus; its target is checked as any name is."""

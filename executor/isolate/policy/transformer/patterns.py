@@ -16,9 +16,9 @@ class Patterns(Walker):
     def _leaf(self, node: ast.AST) -> Any:
         return node
 
-    visit_Match = visit_match_case = _parts  # noqa: N815 - NodeVisitor's naming
-    visit_MatchSequence = visit_MatchOr = _parts  # noqa: N815
-    visit_MatchSingleton = _leaf  # noqa: N815
+    visit_Match = visit_match_case = _parts
+    visit_MatchSequence = visit_MatchOr = _parts
+    visit_MatchSingleton = _leaf
 
     def visit_MatchValue(self, node: ast.MatchValue) -> Any:
         """Allow literals and dotted names."""

@@ -16,11 +16,11 @@ class Statements(Walker):
     def _leaf(self, node: ast.AST) -> Any:
         return node
 
-    visit_Module = visit_Expr = visit_Delete = _parts  # noqa: N815 - NodeVisitor's naming
-    visit_If = visit_For = visit_AsyncFor = visit_While = _parts  # noqa: N815
-    visit_Raise = visit_Assert = visit_AugAssign = _parts  # noqa: N815
-    visit_Pass = visit_Break = visit_Continue = _leaf  # noqa: N815
-    visit_Try = visit_With = visit_AsyncWith = visit_withitem = _parts  # noqa: N815
+    visit_Module = visit_Expr = visit_Delete = _parts
+    visit_If = visit_For = visit_AsyncFor = visit_While = _parts
+    visit_Raise = visit_Assert = visit_AugAssign = _parts
+    visit_Pass = visit_Break = visit_Continue = _leaf
+    visit_Try = visit_With = visit_AsyncWith = visit_withitem = _parts
 
     def visit_TryStar(self, node: ast.AST) -> Any:
         """Allow ``except*``.

@@ -1,0 +1,138 @@
+"""A process that stands for an isolate as far as the language is concerned.
+
+It is warm and hardened once; each snippet runs in a fork of it, so that none sees another's
+classes or modules and none disturbs the test process.
+"""
+
+import os
+import struct
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
+
+DEADLINE_S = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a snippet."""
+
+    errors: list[str]
+    positions: list[tuple[str, int, int]]
+    warnings: list[str]
+    log: list[str]
+    raised: str
+    message: str
+    traceback: str
+
+    @property
+    def refusal(self) -> str:
+        """Everything that said no, at upload or when it ran."""
+        return "\n".join([*self.errors, self.raised and f"{self.raised}: {self.message}"])
+
+
+class Cell:
+    """Runs snippets, each in a fork of its own."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.stdin.close()
+        self._process.wait(DEADLINE_S)
+        self._process.stdout.close()
+
+    def run(self, source: str | dict[str, str | bytes], main: str = "worker.py") -> Outcome:
+        """Compile and execute; a coroutine function called ``main`` is awaited after."""
+        sources = source if isinstance(source, dict) else {main: textwrap.dedent(source)}
+        encoded = {n: s.encode() if isinstance(s, str) else s for n, s in sources.items()}
+        _send(self._process.stdin, msgspec.msgpack.encode((encoded, main)))
+        return Outcome(*msgspec.msgpack.decode(_receive(self._process.stdout)))
+
+    def prints(self, source: str | dict[str, str | bytes], *lines: str) -> None:
+        """Assert that the snippet runs and writes these lines."""
+        outcome = self.run(source)
+        assert outcome.refusal == "", outcome.refusal + outcome.traceback
+        assert outcome.log == list(lines)
+
+    def refuses(self, source: str | dict[str, str | bytes], reason: str) -> None:
+        """Assert that the snippet is refused for this reason and obtains nothing."""
+        outcome = self.run(source)
+        assert "ESCAPED" not in "\n".join(outcome.log), outcome.log
+        assert reason in outcome.refusal, (outcome.refusal, outcome.log)
+
+
+def _send(stream: Any, data: bytes) -> None:
+    stream.write(struct.pack(">I", len(data)) + data)
+    stream.flush()
+
+
+def _receive(stream: Any) -> bytes:
+    head = stream.read(4)
+    return stream.read(struct.unpack(">I", head)[0]) if len(head) == 4 else b""
+
+
+def _outcome(sources: dict[str, bytes], main: str) -> tuple[Any, ...]:
+    import asyncio
+    import inspect
+
+    from executor.isolate.policy import (
+        ModuleSpace,
+        compile_sources,
+        format_traceback,
+        set_log_hook,
+    )
+
+    log: list[str] = []
+    set_log_hook(lambda _level, text: log.append(text))
+    result = compile_sources(sources, main)
+    errors = [issue.message for issue in result.errors]
+    positions = [(i.module, i.line, i.column) for i in result.errors]
+    warnings = [issue.message for issue in result.warnings]
+    raised = message = traceback = ""
+    if not errors:
+        try:
+            namespace = ModuleSpace(result.modules).run_main(main)
+            if inspect.iscoroutinefunction(namespace.get("main")):
+                asyncio.run(namespace["main"]())
+        except BaseException as error:
+            raised, traceback = type(error).__name__, format_traceback(error)
+            try:
+                message = str(error)
+            except Exception:
+                message = "<no text>"
+    return errors, positions, warnings, log, raised, message, traceback
+
+
+def _serve() -> None:
+    import signal
+
+    from executor.isolate.policy import warm_up
+
+    warm_up()
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    while request := _receive(stdin):
+        if pid := os.fork():
+            _, status = os.waitpid(pid, 0)
+            if status:
+                died = ([], [], [], [], "Died", f"wait status {status}", "")
+                _send(stdout, msgspec.msgpack.encode(died))
+            continue
+        signal.alarm(DEADLINE_S)
+        _send(stdout, msgspec.msgpack.encode(_outcome(*msgspec.msgpack.decode(request))))
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve()
