@@ -39,19 +39,17 @@ class Cell:
     """Runs snippets, each in a fork of its own."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        self._process = _start("policy")
+        self._plain = _start("plain")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._process.stdin.close()
-        self._process.wait(DEADLINE_S)
-        self._process.stdout.close()
+        for process in (self._process, self._plain):
+            process.stdin.close()
+            process.wait(DEADLINE_S)
+            process.stdout.close()
 
     def run(self, source: str | dict[str, str | bytes], main: str = "worker.py") -> Outcome:
         """Compile and execute; a coroutine function called ``main`` is awaited after."""
@@ -59,6 +57,12 @@ class Cell:
         encoded = {n: s.encode() if isinstance(s, str) else s for n, s in sources.items()}
         _send(self._process.stdin, msgspec.msgpack.encode((encoded, main)))
         return Outcome(*msgspec.msgpack.decode(_receive(self._process.stdout)))
+
+    def run_plain(self, source: str) -> list[str]:
+        """The lines that plain CPython prints."""
+        request = {"worker.py": textwrap.dedent(source).encode()}
+        _send(self._plain.stdin, msgspec.msgpack.encode((request, "worker.py")))
+        return msgspec.msgpack.decode(_receive(self._plain.stdout))[3]
 
     def prints(self, source: str | dict[str, str | bytes], *lines: str) -> None:
         """Assert that the snippet runs and writes these lines."""
@@ -71,6 +75,12 @@ class Cell:
         outcome = self.run(source)
         assert "ESCAPED" not in "\n".join(outcome.log), outcome.log
         assert reason in outcome.refusal, (outcome.refusal, outcome.log)
+
+
+def _start(kind: str) -> Any:
+    return subprocess.Popen(
+        [sys.executable, __file__, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
 
 
 def _send(stream: Any, data: bytes) -> None:
@@ -115,12 +125,29 @@ def _outcome(sources: dict[str, bytes], main: str) -> tuple[Any, ...]:
     return errors, positions, warnings, log, raised, message, traceback
 
 
-def _serve() -> None:
+def _plain_outcome(sources: dict[str, bytes], main: str) -> tuple[Any, ...]:
+    import asyncio
+    import contextlib
+    import io
+    import types
+
+    module = sys.modules["worker"] = types.ModuleType("worker")
+    namespace = vars(module)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(sources[main], main, "exec", dont_inherit=True), namespace)
+        if asyncio.iscoroutinefunction(namespace.get("main")):
+            asyncio.run(namespace["main"]())
+    return [], [], [], out.getvalue().splitlines(), "", "", ""
+
+
+def _serve(kind: str) -> None:
     import signal
 
-    from executor.isolate.policy import warm_up
+    if kind == "policy":
+        from executor.isolate.policy import warm_up
 
-    warm_up()
+        warm_up()
+    respond = _outcome if kind == "policy" else _plain_outcome
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     while request := _receive(stdin):
         if pid := os.fork():
@@ -130,9 +157,9 @@ def _serve() -> None:
                 _send(stdout, msgspec.msgpack.encode(died))
             continue
         signal.alarm(DEADLINE_S)
-        _send(stdout, msgspec.msgpack.encode(_outcome(*msgspec.msgpack.decode(request))))
+        _send(stdout, msgspec.msgpack.encode(respond(*msgspec.msgpack.decode(request))))
         os._exit(0)
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.argv[1])

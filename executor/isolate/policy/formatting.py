@@ -115,10 +115,10 @@ def str_format_map(text: str, mapping: Mapping[str, Any], /) -> str:
     return _formatter.vformat(text, (), mapping)
 
 
-def _format(value: Any, name: str) -> Any:
+def _format(value: Any, name: str, get: guards.Getter) -> Any:
     """``format`` of text is replaced wherever it comes from; of anything else it is plain."""
     safe = str_format if name == "format" else str_format_map
-    method = getattr(value, name)
+    method = get(value, name)
     if method is getattr(str, name):
         return safe
     if isinstance(method, types.BuiltinMethodType) and isinstance(method.__self__, str):

@@ -23,10 +23,13 @@ from executor.isolate.policy.names import (
 from executor.isolate.policy.ownership import is_own, is_own_class, is_own_function, is_own_module
 from executor.isolate.policy.transformer.hidden import MARK_ATTRIBUTE
 
+Getter = Callable[[Any, str], Any]
+"""How a handler obtains the attribute: ``getattr``, or a class's own ``__getattribute__``."""
+
 _missing = object()
 
-writable_types: set[type] = {types.SimpleNamespace, partial}
-"""Types of the library whose instances are data: a worker may set their public attributes."""
+writable_types: set[type] = set()
+"""Types of the library whose instances are data; writable.py lists them."""
 
 
 def read(value: Any, name: str) -> Any:
@@ -40,7 +43,7 @@ def read(value: Any, name: str) -> Any:
     if is_plain(name):
         return getattr(value, name)
     if handler := HANDLERS.get(name):
-        return handler(value, name)
+        return handler(value, name, getattr)
     if refusal(name):
         raise _refused(value, name)
     if is_own(value):
@@ -160,19 +163,19 @@ def guarded_delattr(value: Any, name: str, /) -> None:
 # Names that need more than a yes or no
 
 
-def _class(value: Any, _name: str) -> Any:
+def _class(value: Any, _name: str, _get: Getter) -> Any:
     return type_of(value)
 
 
-def _typing(value: Any, name: str) -> Any:
-    result = getattr(value, name)
+def _typing(value: Any, name: str, get: Getter) -> Any:
+    result = get(value, name)
     if isinstance(result, tuple):
         return tuple(without_metaclass(item) for item in result)
     return without_metaclass(result)
 
 
-def _obj(value: Any, name: str) -> Any:
-    result = getattr(value, name)
+def _obj(value: Any, name: str, get: Getter) -> Any:
+    result = get(value, name)
     if (
         not isinstance(_receiver(value), BaseException)
         or is_own(result)
@@ -185,19 +188,19 @@ def _obj(value: Any, name: str) -> Any:
 _PLAIN_DATA = frozenset({type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set})
 
 
-def _own_only(value: Any, name: str) -> Any:
+def _own_only(value: Any, name: str, get: Getter) -> Any:
     """Public names that lead into the runtime when the object is the library's."""
     if type(value) in ownership.own_classes or is_own(value):
-        return getattr(value, name)
+        return get(value, name)
     raise _refused(value, name)
 
 
-def _dict(value: Any, name: str) -> Any:
+def _dict(value: Any, name: str, get: Getter) -> Any:
     """``__dict__``: an instance's own, or a filtered copy for a class or module."""
     if is_own_class(value) or is_own_module(value):
         return public_namespace(value)
     if is_own(value) and type(value) is not super:
-        return getattr(value, name)
+        return get(value, name)
     if type(value) in writable_types:
         return dict(vars(value))
     raise _refused(value, name)
@@ -217,13 +220,13 @@ def without_internals(namespace: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _initializer(value: Any, name: str) -> Any:
+def _initializer(value: Any, name: str, get: Getter) -> Any:
     """``__init__``: the library's may only initialise an object of the worker.
 
     ``property.__init__`` would change a property of the library in place, and in the library's
     Python code nothing checks the first argument: ``UserDict.__init__(anything)`` writes to it.
     """
-    method = getattr(value, name)
+    method = get(value, name)
     if not isinstance(value, type):
         if not is_own(value):
             raise _refused(value, name)
@@ -239,15 +242,15 @@ def _initializer(value: Any, name: str) -> Any:
     return checked
 
 
-def _function(value: Any, name: str) -> Any:
+def _function(value: Any, name: str, get: Getter) -> Any:
     """``__wrapped__`` and ``__func__``, if they lead to the worker's own function."""
-    result = getattr(value, name)
+    result = get(value, name)
     if is_own(value) or is_own(result):
         return result
     raise _refused(value, name)
 
 
-def _state(value: Any, name: str) -> Any:
+def _state(value: Any, name: str, get: Getter) -> Any:
     """``__getstate__`` and ``__setstate__`` that a class of the worker defines.
 
     The interpreter's own set any attribute by name.
@@ -255,13 +258,13 @@ def _state(value: Any, name: str) -> Any:
     kind = value if isinstance(value, type) else type(_receiver(value))
     provider = next((cls for cls in kind.__mro__ if name in vars(cls)), None)
     if is_own(value) and is_own_class(provider) and type(value) is not super:
-        return getattr(value, name)
+        return get(value, name)
     raise _refused(value, name)
 
 
-def _members(value: Any, name: str) -> Any:
+def _members(value: Any, name: str, get: Getter) -> Any:
     """``__members__``: a copy, since a mapping proxy hands its dict to a reflected operator."""
-    result = getattr(value, name)
+    result = get(value, name)
     return result if is_own(value) else types.MappingProxyType(dict(result))
 
 
@@ -272,9 +275,9 @@ def _receiver(value: Any) -> Any:
     return _super_receiver.__get__(value) if type(value) is super else value
 
 
-def _setter(value: Any, name: str) -> Any:
+def _setter(value: Any, name: str, get: Getter) -> Any:
     """``object.__setattr__`` and ``super().__setattr__``, with the checks of ``setattr``."""
-    method = getattr(value, name)
+    method = get(value, name)
     if isinstance(value, type):
 
         def unbound(instance: Any, attribute: str, /, *content: Any) -> None:
@@ -291,9 +294,9 @@ def _setter(value: Any, name: str) -> Any:
     return bound
 
 
-def _getter(value: Any, name: str) -> Any:
+def _getter(value: Any, name: str, get: Getter) -> Any:
     """``object.__getattribute__`` and that of ``super()``, with the checks of ``getattr``."""
-    method = getattr(value, name)
+    method = get(value, name)
     if isinstance(value, type):
 
         def unbound(instance: Any, attribute: str, /) -> Any:
@@ -313,18 +316,18 @@ def _checked_read(instance: Any, attribute: str, method: Callable[[str], Any]) -
         raise TypeError("attribute name must be string")
     if is_plain(attribute):
         return method(attribute)
-    if attribute in HANDLERS:
-        return HANDLERS[attribute](instance, attribute)
+    if handler := HANDLERS.get(attribute):
+        return handler(instance, attribute, lambda _value, name: method(name))
     if refusal(attribute) or not is_own(instance):
         raise _refused(instance, attribute)
     return method(attribute)
 
 
-def _plain(value: Any, name: str) -> Any:
-    return getattr(value, name)
+def _plain(value: Any, name: str, get: Getter) -> Any:
+    return get(value, name)
 
 
-HANDLERS: dict[str, Callable[[Any, str], Any]] = {
+HANDLERS: dict[str, Callable[[Any, str, Getter], Any]] = {
     "__class__": _class,
     "__dict__": _dict,
     "__setattr__": _setter,

@@ -15,7 +15,7 @@ import typing
 import warnings
 from typing import Any
 
-from executor.isolate.policy import building, output, ownership
+from executor.isolate.policy import building, output, ownership, writable
 from executor.isolate.policy.bounds import MAX_DEPTH, measure
 from executor.isolate.policy.builtin_names import base_builtins
 from executor.isolate.policy.facades import copying
@@ -38,6 +38,7 @@ def harden() -> None:
     random.seed()  # a forked isolate must not share its zygote's sequence
     if _done:
         return
+    writable.install()
     _guard_copy()
     _guard_dataclasses()
     _guard_enum()

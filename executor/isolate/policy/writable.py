@@ -1,0 +1,43 @@
+"""Types of the library whose instances are data: a worker may set their public attributes.
+
+Every other object of the library refuses it, since the library's own code may trust what is there:
+``dataclasses.Field.name``, for one, becomes part of generated source.
+"""
+
+import calendar
+import csv
+import decimal
+import functools
+import pprint
+import reprlib
+import textwrap
+import threading
+import types
+
+from executor.isolate.policy import guards
+from executor.isolate.policy.facades.loggers import BASES
+from executor.isolate.policy.facades.logs import LogRecord
+
+WRITABLE: dict[type, str] = {
+    types.SimpleNamespace: "it exists for that",
+    threading.local: "it exists for that",
+    decimal.Context: "precision and rounding are set so",
+    textwrap.TextWrapper: "its options are documented attributes",
+    reprlib.Repr: "its options are documented attributes",
+    pprint.PrettyPrinter: "its options are attributes",
+    csv.DictReader: "fieldnames is set so",
+    csv.DictWriter: "fieldnames is set so",
+    calendar.Calendar: "firstweekday is set so",
+    calendar.TextCalendar: "firstweekday is set so",
+    calendar.HTMLCalendar: "its CSS classes are set so",
+    functools.partial: "functions may carry attributes",
+    type(functools.lru_cache(lambda: None)): "functions may carry attributes",
+    LogRecord: "filters add attributes",
+    **dict.fromkeys(BASES, "loggers and handlers are configured so"),
+}
+"""Each type, with the reason."""
+
+
+def install() -> None:
+    """Let the guards know them."""
+    guards.writable_types.update(WRITABLE)
