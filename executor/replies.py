@@ -42,6 +42,7 @@ class Replies:
         self._client = client
         self._pending: list[tuple[str, str, bytes]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._open: set[str] = set()
         self._lost: set[str] = set()
 
     def send(self, reply_to: str, frame: Frame | CompileAnswer) -> None:
@@ -57,8 +58,13 @@ class Replies:
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write())
 
+    def begin(self, id_: str) -> None:
+        """This id is going to send several frames: remember if one is lost."""
+        self._open.add(id_)
+
     def forget(self, id_: str) -> None:
         """This id sends nothing any more."""
+        self._open.discard(id_)
         self._lost.discard(id_)
 
     async def drain(self) -> None:
@@ -67,16 +73,21 @@ class Replies:
             await asyncio.shield(self._writer)
 
     async def _write(self) -> None:
-        await asyncio.sleep(0)  # the rest of this turn's frames come along
-        while self._pending:
-            batch, self._pending = self._pending, []
-            try:
-                await self._push(batch)
-            except (RedisError, OSError) as exc:
-                # Not tried again: the server may have done it, and frames must not come twice.
-                log.warning("%d response frames were lost: %s", len(batch), exc)
-                self._lost.update(id_ for _, id_, _ in batch)
-        self._writer = None
+        try:
+            await asyncio.sleep(0)  # the rest of this turn's frames come along
+            while self._pending:
+                batch, self._pending = self._pending, []
+                await self._try_push(batch)
+        finally:
+            self._writer = None
+
+    async def _try_push(self, batch: list[tuple[str, str, bytes]]) -> None:
+        try:
+            await self._push(batch)
+        except (RedisError, OSError) as exc:
+            # Not tried again: the server may have done it, and frames must not come twice.
+            log.warning("%d response frames were lost: %s", len(batch), exc)
+            self._lost.update(id_ for _, id_, _ in batch if id_ in self._open)
 
     async def _push(self, batch: list[tuple[str, str, bytes]]) -> None:
         lists: dict[str, list[bytes]] = {}

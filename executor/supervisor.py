@@ -121,6 +121,7 @@ class Supervisor:
             sink = ReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
             run = Run(self, self._work(invocation), sink)
             self._runs[invocation.id] = run, sink
+            self._replies.begin(invocation.id)
             try:
                 await run.run()
             finally:

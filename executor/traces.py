@@ -24,8 +24,15 @@ from executor import redaction
 log = logging.getLogger(__name__)
 
 MAX_SUBREQUESTS = 100
+LEVELS = frozenset({"debug", "info", "log", "warn", "error"})
+MAX_TIMESTAMP = 2**53
+SCALAR_BYTES = 16
+
 MAX_PENDING = 10_000
 """Records that wait for Valkey; beyond it they are dropped, and that is logged."""
+
+GATHER_S = 0.02
+"""A record waits so long for others: nobody watches that closely, and a round trip is dear."""
 
 _json = msgspec.json.Encoder().encode
 
@@ -47,9 +54,12 @@ class Record:
         self.event_timestamp = now_ms()
 
     def log(self, level: str, message: list[Any], timestamp: int) -> None:
-        """Keep a log line, while there is room."""
-        if self._fits(_size(message)):
-            self._logs.append(LogLine(timestamp=timestamp, level=level, message=message))
+        """Keep a log line, while there is room. The isolate is not believed to send a good one."""
+        parts = [_plain(part) for part in message]
+        if self._fits(sum(map(_size, parts))):
+            kept = level if level in LEVELS else "log"
+            timestamp = timestamp if 0 <= timestamp < MAX_TIMESTAMP else now_ms()
+            self._logs.append(LogLine(timestamp=timestamp, level=kept, message=parts))
 
     def exception(self, name: str, message: str, stack: str = "") -> None:
         """Keep an uncaught exception, while there is room."""
@@ -116,8 +126,18 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _size(message: list[Any]) -> int:
-    return sum(len(part) if isinstance(part, str) else 16 for part in message)
+def _plain(part: Any) -> Any:
+    """A value of a log line as JSON can hold it: scalars as they are, others as their JSON text."""
+    if part is None or isinstance(part, str | int | float):
+        return part
+    try:
+        return _json(part).decode()
+    except (TypeError, ValueError):
+        return f"<{type(part).__name__}>"
+
+
+def _size(part: Any) -> int:
+    return len(part) if isinstance(part, str) else SCALAR_BYTES
 
 
 class Traces:
@@ -126,7 +146,7 @@ class Traces:
     def __init__(self, client: redis.asyncio.Redis, kept: int) -> None:
         self._client = client
         self._kept = kept
-        self._pending: list[Trace] = []
+        self._pending: list[tuple[str, str, bytes]] = []
         self._writer: asyncio.Task[None] | None = None
 
     def write(self, trace: Trace) -> None:
@@ -134,7 +154,8 @@ class Traces:
         if len(self._pending) >= MAX_PENDING:
             log.warning("an invocation record was dropped: Valkey does not keep up")
             return
-        self._pending.append(trace)
+        name = trace.dispatch_namespace, trace.script_name
+        self._pending.append((*name, _json(trace)))
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write())
 
@@ -144,23 +165,26 @@ class Traces:
             await asyncio.shield(self._writer)
 
     async def _write(self) -> None:
-        await asyncio.sleep(0)
-        while self._pending:
-            batch, self._pending = self._pending, []
-            try:
-                await self._push(batch)
-            except (RedisError, OSError) as exc:
-                log.warning("%d invocation records were lost: %s", len(batch), exc)
-        self._writer = None
+        try:
+            while self._pending:
+                await asyncio.sleep(GATHER_S)
+                batch, self._pending = self._pending, []
+                await self._try_push(batch)
+        finally:
+            self._writer = None
 
-    async def _push(self, batch: list[Trace]) -> None:
+    async def _try_push(self, batch: list[tuple[str, str, bytes]]) -> None:
+        try:
+            await self._push(batch)
+        except (RedisError, OSError) as exc:
+            log.warning("%d invocation records were lost: %s", len(batch), exc)
+
+    async def _push(self, batch: list[tuple[str, str, bytes]]) -> None:
         pipeline = self._client.pipeline(transaction=False)
         lists: dict[str, list[bytes]] = {}
-        for trace in batch:
-            data = _json(trace)
-            name = trace.dispatch_namespace, trace.script_name
-            lists.setdefault(log_list(*name), []).append(data)
-            pipeline.publish(tail_channel(*name), data)
+        for namespace, script, data in batch:
+            lists.setdefault(log_list(namespace, script), []).append(data)
+            pipeline.publish(tail_channel(namespace, script), data)
         for key, records in lists.items():
             pipeline.lpush(key, *records)
             pipeline.ltrim(key, 0, self._kept - 1)

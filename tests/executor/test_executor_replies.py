@@ -1,0 +1,158 @@
+"""Response frames on their way to the dispatcher: order, credit, loss; notes the other way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio
+
+from cloister.messages import (
+    CHUNK_BYTES,
+    STREAM_WINDOW_BYTES,
+    Cancel,
+    Chunk,
+    Credit,
+    End,
+    Failure,
+    Head,
+    Note,
+    body_list,
+    decode_frame,
+    encode,
+    executor_channel,
+)
+from cloister.outcomes import Outcome
+from executor.egress.response import FetchFailed
+from executor.notes import Notes
+from executor.replies import Replies, ReplySink, Undeliverable
+from executor.request_body import RequestBody
+from executor.work import Ended
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
+    """A client of a real server."""
+    made = redis.asyncio.Redis.from_url(redis_url)
+    yield made
+    await made.aclose()
+
+
+async def sent(client: redis.asyncio.Redis, replies: Replies) -> list[object]:
+    """The frames on the list ``r``."""
+    await asyncio.wait_for(replies.drain(), 5)
+    return [decode_frame(data) for data in await client.lrange("r", 0, -1)]
+
+
+async def test_a_small_response_is_one_frame(client: redis.asyncio.Redis) -> None:
+    """Head, body and end together; the list does not live for ever."""
+    replies = Replies(client)
+    await ReplySink(replies, "r", "i", "me").head(200, [("a", "b")], b"hi", end=True)
+    whole = Head(id="i", status=200, headers=[("a", "b")], executor="me", body=b"hi", end=True)
+    assert await sent(client, replies) == [whole]
+    assert 0 < await client.ttl("r") <= 120
+
+
+async def test_a_large_body_is_cut_into_chunks(client: redis.asyncio.Redis) -> None:
+    """No chunk is larger than the messages allow."""
+    replies = Replies(client)
+    sink = ReplySink(replies, "r", "i", "me")
+    await sink.head(200, [], bytes(CHUNK_BYTES + 1), end=True)
+    head, *rest = await sent(client, replies)
+    assert head == Head(id="i", status=200, headers=[], executor="me")
+    assert [len(each.data) for each in rest if isinstance(each, Chunk)] == [CHUNK_BYTES, 1]
+    assert rest[-1] == End(id="i")
+
+
+async def test_credit(client: redis.asyncio.Redis) -> None:
+    """When the window is used up, the next chunk waits until more is granted."""
+    replies = Replies(client)
+    sink = ReplySink(replies, "r", "i", "me")
+    await sink.chunk(bytes(STREAM_WINDOW_BYTES))
+    assert sink.is_full
+    waiting = asyncio.create_task(sink.chunk(b"x"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    sink.credit(10)
+    await asyncio.wait_for(waiting, 5)
+    assert not sink.is_full
+    assert (await sent(client, replies))[-1] == Chunk(id="i", data=b"x")
+
+
+async def test_an_aborted_response_stops_waiting(client: redis.asyncio.Redis) -> None:
+    """Nobody waits for credit that will not come; the failure still goes out."""
+    replies = Replies(client)
+    sink = ReplySink(replies, "r", "i", "me")
+    await sink.chunk(bytes(STREAM_WINDOW_BYTES))
+    waiting = asyncio.create_task(sink.chunk(b"x"))
+    await asyncio.sleep(0)
+    sink.abort()
+    with pytest.raises(Undeliverable):
+        await asyncio.wait_for(waiting, 5)
+    await sink.fail(Ended(Outcome.EXCEPTION, "no", "ValueError"))
+    last = (await sent(client, replies))[-1]
+    assert last == Failure(id="i", outcome=Outcome.EXCEPTION, message="ValueError: no")
+
+
+async def test_a_response_with_a_hole_never_looks_whole(client: redis.asyncio.Redis) -> None:
+    """After a lost frame, only a failure is sent on; other responses are not concerned."""
+    replies = Replies(client)
+    replies.begin("i")
+    sink = ReplySink(replies, "r", "i", "me")
+    good = replies._client
+    replies._client = redis.asyncio.Redis(unix_socket_path="/nonexistent", retry=None)
+    await sink.head(200, [], b"", end=False)
+    await replies.drain()
+    await replies._client.aclose()
+    replies._client = good
+    with pytest.raises(Undeliverable):
+        await sink.chunk(b"x")
+    await sink.fail(Ended(Outcome.INTERNAL))
+    await ReplySink(replies, "r", "other", "me").end()
+    frames = await sent(client, replies)
+    assert [type(each) for each in frames] == [Failure, End]
+    replies.forget("i")
+    await sink.end()
+
+
+async def test_notes(client: redis.asyncio.Redis) -> None:
+    """Those to this executor and to all arrive; junk and other executors' do not."""
+    taken: asyncio.Queue[Note] = asyncio.Queue()
+    notes = Notes(client, "me", taken.put_nowait)
+    await asyncio.wait_for(notes.start(), 5)
+    await client.publish(executor_channel("other"), encode(Cancel(id="no")))
+    await client.publish(executor_channel("me"), b"junk")
+    await client.publish(executor_channel("me"), encode(Credit(id="a", bytes=5)))
+    await client.publish("executors", encode(Cancel(id="b")))
+    assert await asyncio.wait_for(taken.get(), 5) == Credit(id="a", bytes=5)
+    assert await asyncio.wait_for(taken.get(), 5) == Cancel(id="b")
+    await notes.close()
+
+
+async def test_a_request_body_beside_the_message(client: redis.asyncio.Redis) -> None:
+    """Chunks in order, whether they are there or still to come; then the end, again and again."""
+    body = RequestBody(client, "i")
+    await client.rpush(body_list("i"), b"one")
+    assert await body.read() == b"one"
+    waiting = asyncio.create_task(body.read())
+    await asyncio.sleep(0)
+    await client.rpush(body_list("i"), b"two", b"", b"not of it")
+    assert await asyncio.wait_for(waiting, 5) == b"two"
+    assert [await body.read(), await body.read()] == [b"", b""]
+
+
+async def test_the_rest_of_a_body_is_dropped(client: redis.asyncio.Redis) -> None:
+    """What the worker did not read does not stay in Valkey."""
+    body = RequestBody(client, "i")
+    await client.rpush(body_list("i"), b"one", b"two", b"")
+    assert await body.read() == b"one"
+    await body.close()
+    assert not await client.exists(body_list("i"))
+    assert await body.read() == b""
+
+
+async def test_a_body_that_is_lost() -> None:
+    """Without the server the body breaks off, as an error."""
+    away = redis.asyncio.Redis(unix_socket_path="/nonexistent", retry=None)
+    with pytest.raises(FetchFailed):
+        await RequestBody(away, "i").read()
+    await away.aclose()
