@@ -29,6 +29,9 @@ CONTENT_TYPE = "application/x-msgpack"
 SOCKET_TIMEOUT_S = 30
 """Longest wait for one answer of the server; a blocking command must ask for less."""
 
+MAX_CONNECTIONS = 10_000
+"""Of one client. redis-py's own bound, 100, would fail the 101st upload instead of serving it."""
+
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 
@@ -41,7 +44,10 @@ def redis_url(settings: Settings) -> str:
 def redis_client(settings: Settings) -> redis.Redis:
     """A blocking client with a pool of its own. Bytes in, bytes out. Thread-safe."""
     return redis.Redis.from_url(
-        redis_url(settings), retry=Retry(NoBackoff(), 0), socket_timeout=SOCKET_TIMEOUT_S
+        redis_url(settings),
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=SOCKET_TIMEOUT_S,
+        max_connections=MAX_CONNECTIONS,
     )
 
 
@@ -51,6 +57,7 @@ def async_redis(settings: Settings) -> redis.asyncio.Redis:
         redis_url(settings),
         retry=redis.asyncio.retry.Retry(NoBackoff(), 0),
         socket_timeout=SOCKET_TIMEOUT_S,
+        max_connections=MAX_CONNECTIONS,
     )
 
 

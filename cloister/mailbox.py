@@ -123,8 +123,8 @@ class Mailbox:
                 popped = await self._redis.blmpop(
                     BLOCK_S, 1, self.reply_to, direction="LEFT", count=FRAMES_A_POP
                 )
-            except (redis.ConnectionError, redis.TimeoutError):
-                log.warning("lost the connection to the reply list; reconnecting")
+            except (redis.RedisError, OSError) as exc:
+                log.warning("cannot read the reply list (%s); trying again", exc)
                 await asyncio.sleep(RECONNECT_S)
                 continue
             for data in cast("list[bytes]", popped[1]) if popped else ():

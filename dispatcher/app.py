@@ -9,6 +9,7 @@ from typing import Any
 
 from asgiref.wsgi import WsgiToAsgi
 
+from cloister.errors import CloisterError
 from cloister.outcomes import Outcome
 from cloister.settings import Settings
 from dispatcher.environment import Environment
@@ -73,7 +74,8 @@ class Front:
             self._services = Services(self._settings)
             await self._services.open()
         except Exception as exc:
-            log.exception("start-up failed")
+            if not isinstance(exc, CloisterError):  # those say all in one line
+                log.exception("start-up failed")
             await send({"type": "lifespan.startup.failed", "message": str(exc)})
             return
         self._declared = self._worker.declared(self._services.registry)

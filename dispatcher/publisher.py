@@ -10,12 +10,13 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+import msgspec
 import redis
 import redis.asyncio
 
 from cloister.broker import celery_message
 from cloister.mailbox import stop
-from cloister.messages import DISPATCH_TASK, Batch, Invocation, Note, dispatch_queue, encode
+from cloister.messages import DISPATCH_TASK, VERSION, Invocation, Note, dispatch_queue, encode
 from dispatcher.failures import Overloaded, PlatformFailure
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ BATCH_BYTES = 1024 * 1024
 DEPTH_AGE_S = 0.25
 """How long a measured queue depth counts; one request then goes through and measures again."""
 
-Waiting = tuple[Invocation, "asyncio.Future[None]"]
+Waiting = tuple[bytes, "asyncio.Future[None]"]
+"""An encoded invocation, and who waits for it to be published."""
 
 
 @dataclass
@@ -93,9 +95,10 @@ class Publisher:
 
         Raises:
             PlatformFailure: the broker did not take it.
+            TypeError: its ``args`` or outbound parameters hold what is no plain data.
         """
         sent = asyncio.get_running_loop().create_future()
-        self._lanes[invocation.namespace].gathered.append((invocation, sent))
+        self._lanes[invocation.namespace].gathered.append((encode(invocation), sent))
         self._work.set()
         await sent
 
@@ -160,17 +163,18 @@ def _batches(gathered: deque[Waiting]) -> list[list[Waiting]]:
     batches: list[list[Waiting]] = []
     size = BATCH_BYTES
     while gathered:
-        invocation, sent = gathered.popleft()
+        data, sent = gathered.popleft()
         if sent.cancelled():
             continue
         if size >= BATCH_BYTES or len(batches[-1]) == BATCH:
             batches.append([])
             size = 0
-        batches[-1].append((invocation, sent))
-        size += len(invocation.body)
+        batches[-1].append((data, sent))
+        size += len(data)
     return batches
 
 
 def _message(namespace: str, batch: list[Waiting]) -> bytes:
-    payload = encode(Batch(invocations=[invocation for invocation, _ in batch]))
+    """A ``Batch`` of what is encoded already."""
+    payload = encode({"invocations": [msgspec.Raw(data) for data, _ in batch], "v": VERSION})
     return celery_message(DISPATCH_TASK, payload, dispatch_queue(namespace))

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import redis
 import redis.asyncio
 
 from cloister.messages import CHUNK_BYTES, INLINE_BODY_BYTES
+from dispatcher.failures import PlatformFailure
 from dispatcher.messages import Request
 
 LIST_CHUNKS = 16
@@ -33,10 +35,16 @@ async def send_body(
     """Push a body on the list ``key`` as it arrives, an empty chunk at the end.
 
     Waits while the list is long, so that memory stays flat here and in Valkey.
+
+    Raises:
+        PlatformFailure: Valkey did not take it.
     """
-    async for chunk in _rechunked(first, rest):
-        await _push(client, key, chunk, ttl_s)
-    await _push(client, key, b"", ttl_s)
+    try:
+        async for chunk in _rechunked(first, rest):
+            await _push(client, key, chunk, ttl_s)
+        await _push(client, key, b"", ttl_s)
+    except (redis.RedisError, OSError) as exc:
+        raise PlatformFailure from exc
 
 
 async def take_body(request: Request) -> Upload:

@@ -13,13 +13,14 @@ def dispatcher(
     _valkey_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Dispatcher]:
     """A dispatcher with default settings, shared; a worker ``echo`` in every namespace."""
-    with serving(_valkey_server, tmp_path_factory.mktemp("dispatcher")) as started:
+    url = f"{_valkey_server}?db=3"  # its executor takes from queues that other tests use in 0
+    with serving(url, tmp_path_factory.mktemp("dispatcher")) as started:
         yield started
 
 
 @pytest.fixture
 def start(redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Dispatcher]]:
     """Start a dispatcher of one's own with these settings; it is stopped at the end."""
-    url = f"{redis_url}?db=1"  # the shared dispatcher's executor takes from the queues of 0
+    url = f"{redis_url}?db=1"
     with contextlib.ExitStack() as stack:
         yield lambda **options: stack.enter_context(serving(url, tmp_path, **options))

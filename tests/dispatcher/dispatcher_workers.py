@@ -90,7 +90,7 @@ class Everything(DispatchWorker):
             "greeting": env.GREETING,
             "value": await env.PLANS.get("k"),
             "missing": await env.PLANS.get("none"),
-            "keys": await env.PLANS.list(),
+            "keys": await env.PLANS.list(prefix="k"),
             "worker": request.worker,
             "namespace": request.namespace,
         }
