@@ -8,7 +8,6 @@ be compared.
 import asyncio
 import os
 import platform
-import resource
 import statistics
 import sys
 import time
@@ -138,6 +137,4 @@ async def report_memory(pool: IsolatePool, count: int) -> None:
 
 
 if __name__ == "__main__":
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else FORKS))

@@ -4,6 +4,7 @@ An isolate belongs to one key (a worker version) from its first borrowing on, an
 """
 
 import asyncio
+import resource
 import time
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -59,6 +60,7 @@ class IsolatePool:
                 the sandbox could not be built.
         """
         self._without = await asyncio.to_thread(doctor.admit, self._settings)
+        _allow_descriptors()
         try:
             self._blank.append(await self._make())
         except BaseException:
@@ -238,6 +240,12 @@ class IsolatePool:
             self._retired.add(old)
         for isolate in list(self._blank):
             self._evict(isolate, "recycled")
+
+
+def _allow_descriptors() -> None:
+    """As many as the system lets us have: each isolate takes two, its door and its process."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _is_due(zygote: Zygote) -> bool:

@@ -75,7 +75,10 @@ class Zygote:
         Raises:
             NotReady: it could not enclose itself; the message names the step.
         """
-        started = cls._spawn(command, without, ceiling_bytes)
+        try:
+            started = cls._spawn(command, without, ceiling_bytes)
+        except OSError as exc:
+            raise NotReady(f"The zygote did not start: {exc}.") from exc
         try:
             async with asyncio.timeout(START_S):
                 await started._up
@@ -94,7 +97,7 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         number = str(theirs.fileno())
-        with theirs:
+        try:
             process = subprocess.Popen(  # noqa: S603 - our own command
                 [*command, "--control", number, "--without", ",".join(sorted(without))],
                 stdin=subprocess.DEVNULL,
@@ -103,6 +106,11 @@ class Zygote:
                 env={},  # the executor's holds secrets
                 cwd="/",
             )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         return cls(process, ours, ceiling_bytes)
 
     @property
@@ -116,7 +124,10 @@ class Zygote:
         Raises:
             NotReady: there is none; the message names the step that failed.
         """
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as exc:
+            raise NotReady(f"No isolate came to be: {exc}.") from exc
         ours.setblocking(False)
         # Before the isolate can speak: the kernel notes the sender only for one who wants to know.
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)

@@ -219,3 +219,10 @@ async def test_a_failing_load_costs_no_isolate() -> None:
         with pytest.raises(NotReady, match="no blob"):
             await pool.borrow("a", fails)
         assert pool._busy == set()
+
+
+async def test_a_command_that_does_not_exist_is_not_ready() -> None:
+    """Whatever keeps a zygote from starting is said in the same way."""
+    with pytest.raises(NotReady, match="did not start"):
+        async with open_pool(("/nonexistent",)):
+            pass
