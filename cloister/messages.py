@@ -198,6 +198,8 @@ class CompileJob(msgspec.Struct, frozen=True, kw_only=True):
     reply_to: str
     deadline: float
     v: int = VERSION
+    environment: bytes = b""
+    """The bindings that top-level code sees, sealed: see ``cloister.trial``."""
 
 
 class Complaint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -62,6 +62,7 @@ def create_app(
     ``stopping`` says that this process is about to end, so that open streams end too.
     """
     client = client or redis_client(settings)
+    cipher = open_cipher(settings)
     app = Flask(__name__, static_folder=None)
     app.url_map.converters["everything"] = Everything
     app.url_map.merge_slashes = False
@@ -70,9 +71,9 @@ def create_app(
         settings=settings,
         registry=registry or open_registry(settings, on_change=change_publisher(settings)),
         blobs=Blobs.open(settings),
-        compiler=compiler or QueueCompiler(client),
+        compiler=compiler or QueueCompiler(client, cipher),
         redis=client,
-        cipher=open_cipher(settings),
+        cipher=cipher,
         stopping=stopping,
     ).install(app)
     request_id.install(app)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import redis
 
+from cloister import trial
 from cloister.broker import celery_message
 from cloister.errors import NotReady
 from cloister.mailbox import wait_for_answer
@@ -17,6 +18,8 @@ from cloister.messages import (
     encode,
     reply_list,
 )
+from cloister.registry.bindings import Bindings
+from cloister.secrets import Cipher
 
 DEADLINE_S = 15.0
 
@@ -24,8 +27,8 @@ DEADLINE_S = 15.0
 class Compiles(Protocol):
     """What the upload needs of a compiler."""
 
-    def compile(self, digest: str, main_module: str) -> CompileAnswer:
-        """Compile the source blob ``digest``.
+    def compile(self, digest: str, main_module: str, bindings: Bindings) -> CompileAnswer:
+        """Compile the source blob ``digest``, and run its top level with these bindings.
 
         Raises:
             NotReady: nobody answered.
@@ -35,11 +38,14 @@ class Compiles(Protocol):
 class QueueCompiler:
     """Publishes a Celery message on the queue ``compile`` and waits for its answer."""
 
-    def __init__(self, client: redis.Redis, *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self, client: redis.Redis, cipher: Cipher, *, deadline_s: float = DEADLINE_S
+    ) -> None:
         self._redis = client
+        self._cipher = cipher
         self._deadline_s = deadline_s
 
-    def compile(self, digest: str, main_module: str) -> CompileAnswer:
+    def compile(self, digest: str, main_module: str, bindings: Bindings) -> CompileAnswer:
         """See :class:`Compiles`."""
         job_id = uuid.uuid4().hex
         reply_to = reply_list(job_id)
@@ -49,6 +55,7 @@ class QueueCompiler:
             main_module=main_module,
             reply_to=reply_to,
             deadline=time.time() + self._deadline_s,
+            environment=trial.seal(self._cipher, job_id, bindings),
         )
         try:
             message = celery_message(COMPILE_TASK, encode(job), COMPILE_QUEUE)

@@ -36,7 +36,8 @@ def put(account_id: str, namespace: str, script: str) -> Response:
     """Replace the code; bindings, limits and settings stay."""
     found = namespace_of(account_id, namespace)
     script_of(account_id, namespace, script)  # before the upload is read
-    code = deploy.compiled(deploy.receive())
+    live = house().registry.scripts.uploaded(found.id, script)
+    code = deploy.compiled(deploy.receive(), live.bindings if live else [])
     with translated(SCRIPT_NOT_FOUND):
         view = house().registry.scripts.revise(found.id, script, code.into)
     return envelope.success(shape(view), messages=code.warnings)

@@ -99,8 +99,8 @@ def receive() -> Upload:
     return Upload(said=said, parts=[part for part in parts if part.name != "metadata"])
 
 
-def compiled(received: Upload) -> Code:
-    """Store the modules and have them compiled.
+def compiled(received: Upload, env: list[bindings.Binding]) -> Code:
+    """Store the modules and have them compiled, and tried with these bindings.
 
     Raises:
         Refused: the compiler or the top-level code refuses them; with every complaint.
@@ -109,7 +109,7 @@ def compiled(received: Upload) -> Code:
     said = received.said
     main = said.main_module or request.headers.get("CF-WORKER-MAIN-MODULE-PART")
     main = metadata.required_main_module(msgspec.structs.replace(said, main_module=main))
-    return _compile(modules.sources(received.parts, main), main)
+    return _compile(modules.sources(received.parts, main), main, env)
 
 
 def put_script(namespace: NamespaceDetail, name: str, *, strict: bool) -> tuple[ScriptView, Code]:
@@ -117,16 +117,21 @@ def put_script(namespace: NamespaceDetail, name: str, *, strict: bool) -> tuple[
     received = receive()
     said = received.said
     bindings.check_targets(Surroundings(namespace=namespace, script=name), said.bindings or [])
-    code = compiled(received)
+
+    def bound(live: NewVersion | None) -> list[bindings.Binding]:
+        had = live.bindings if live else []
+        return bindings.resolve(said.bindings or [], said.keep_bindings, had, strict=strict)
+
+    # What is inherited is read again below, in the transaction that writes the version.
+    code = compiled(received, bound(house().registry.scripts.uploaded(namespace.id, name)))
 
     def next_version(live: NewVersion | None) -> NewVersion:
-        had = live.bindings if live else []
         return NewVersion(
             digest=code.digest,
             main_module=code.main_module,
             handlers=code.handlers,
             startup_ms=code.startup_ms,
-            bindings=bindings.resolve(said.bindings or [], said.keep_bindings, had, strict=strict),
+            bindings=bound(live),
             settings=said.kept,
             compatibility_date=said.compatibility_date or metadata.OLDEST_DATE,
             compatibility_flags=said.compatibility_flags or [],
@@ -160,10 +165,10 @@ def patch_settings(namespace: NamespaceDetail, name: str, value: Any) -> ScriptV
         return house().registry.scripts.revise(namespace.id, name, next_version, tags=said.tags)
 
 
-def _compile(sources: list[Source], main: str) -> Code:
+def _compile(sources: list[Source], main: str, env: list[bindings.Binding]) -> Code:
     digest, data = encode_sources(sources)
     house().blobs.put(f"source/{digest}", data)
-    answer = house().compiler.compile(digest, main)
+    answer = house().compiler.compile(digest, main, env)
     if answer.errors:
         raise Refused(VALIDATION_FAILED, faults=_faults(answer.errors))
     if answer.failure is not None:

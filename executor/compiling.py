@@ -18,7 +18,9 @@ from cloister.bundles import decode_sources
 from cloister.errors import CloisterError, Invalid, NotFound
 from cloister.messages import CompileAnswer, CompileJob, Complaint, Source
 from cloister.outcomes import ANSWERS, Outcome
+from cloister.secrets import Cipher
 from cloister.settings import MIB, Settings
+from cloister.trial import Environment, unseal
 from executor.isolate import frames
 from executor.isolate.policy import POLICY_VERSION
 from executor.isolates import Isolate, IsolateDied, IsolatePool
@@ -63,7 +65,8 @@ class Uncompilable(Exception):
 class Compiler:
     """Compiles in isolates of the pool."""
 
-    def __init__(self, settings: Settings, blobs: Blobs, pool: IsolatePool) -> None:
+    def __init__(self, settings: Settings, blobs: Blobs, pool: IsolatePool, cipher: Cipher) -> None:
+        self._cipher = cipher
         self._settings = settings
         self._blobs = blobs
         self._pool = pool
@@ -126,7 +129,8 @@ class Compiler:
         isolate = await self._pool.blank()
         try:
             code, warnings = await self._compile(isolate, job.digest, job.main_module)
-            handlers, startup_ms = await self._try_out(isolate, code, warnings)
+            environment = unseal(self._cipher, job.id, job.environment)
+            handlers, startup_ms = await self._try_out(isolate, code, environment, warnings)
         finally:
             self._pool.release(isolate, reuse=False)
         await self._blobs.aput(_key(job.digest), msgspec.msgpack.encode(code))
@@ -156,10 +160,16 @@ class Compiler:
         return Code(main=main, modules=answer.modules, data=data), warnings
 
     async def _try_out(
-        self, isolate: Isolate, code: Code, warnings: list[Complaint]
+        self, isolate: Isolate, code: Code, environment: Environment, warnings: list[Complaint]
     ) -> tuple[dict[str, list[str]], int]:
         """Run the top level: entrypoint classes with their handlers, and the CPU time it took."""
-        frame = frames.Load(main=code.main, modules=code.modules, data=code.data)
+        frame = frames.Load(
+            main=code.main,
+            modules=code.modules,
+            data=code.data,
+            env=environment.env,
+            live=environment.live,
+        )
         limit_ms = self._settings.startup_cpu_ms
         answer, cpu_ms = await self._ask(isolate, frame, limit_ms, "start")
         if not isinstance(answer, frames.Loaded):

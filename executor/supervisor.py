@@ -17,6 +17,7 @@ from cloister.messages import Cancel, CompileJob, Credit, Invocation, Note
 from cloister.outcomes import Outcome
 from cloister.registry import RouteCache, open_registry
 from cloister.registry.views import Bundle, Route
+from cloister.secrets import open_cipher
 from cloister.settings import MIB, Settings
 from executor.compiling import Compiler, Uncompilable
 from executor.egress.guard import HostRules
@@ -56,7 +57,7 @@ class Supervisor:
         self.pool = IsolatePool(settings)
         self._routes = RouteCache(self.registry, settings)
         self._redis = async_redis(settings)
-        self._compiler = Compiler(settings, Blobs.open(settings), self.pool)
+        self._compiler = Compiler(settings, Blobs.open(settings), self.pool, open_cipher(settings))
         self.traces = Traces(self._redis, settings.logs_kept)
         self._replies = Replies(self._redis)
         self._notes = Notes(self._redis, executor_id, self._take_note)
@@ -90,14 +91,20 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._notes.close()
-        await self._replies.drain()
-        await self.traces.drain()
-        await self.pool.close()
-        await self._routes.close()
-        await self._redis.aclose()
+        for part in (
+            self._notes.close(),
+            self._replies.drain(),
+            self.traces.drain(),
+            self.pool.close(),
+            self._routes.close(),
+            self._redis.aclose(),
+        ):
+            try:
+                await part
+            except Exception:
+                log.exception("a part of the executor did not close well")
         self.resolve.close()
-        self.threads.shutdown()
+        self.threads.shutdown(wait=False, cancel_futures=True)
         self.registry.close()
 
     # Work that arrives:

@@ -88,6 +88,17 @@ class Scripts:
 
         return self.put_version(namespace_id, name, of_existing, tags=tags)
 
+    def uploaded(self, namespace_id: str, name: str) -> NewVersion | None:
+        """The live version as uploaded, with its secrets; None if there is no such script."""
+        query = (
+            select(Version)
+            .join(Script, Script.version_id == Version.id)
+            .where(Script.namespace_id == namespace_id, Script.name == name)
+        )
+        with self._database.read() as session:
+            row = session.execute(query).scalar_one_or_none()
+            return None if row is None else self._versions.uploaded(row)
+
     def get(self, namespace_id: str, name: str) -> ScriptView:
         """Find one, with its live version."""
         query = (

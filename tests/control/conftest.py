@@ -24,6 +24,7 @@ from cloister.messages import (
     encode,
 )
 from cloister.registry import Registry, change_publisher, open_registry
+from cloister.secrets import open_cipher
 from cloister.settings import Settings
 from control.app import create_app
 from control.compiler import QueueCompiler
@@ -118,7 +119,7 @@ def app(
         settings,
         registry=registry,
         client=valkey,
-        compiler=QueueCompiler(valkey, deadline_s=5),
+        compiler=QueueCompiler(valkey, open_cipher(settings), deadline_s=5),
         stopping=stopping.is_set,
     )
 

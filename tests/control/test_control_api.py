@@ -1,5 +1,6 @@
 """The API as curl and plain clients meet it: auth, errors, uploads, settings, tags, lists."""
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 from cloister.messages import CompileAnswer, Complaint, log_list
 from cloister.outcomes import Outcome
 from cloister.registry import Registry
+from cloister.secrets import open_cipher
+from cloister.settings import Settings
+from cloister.trial import unseal
 
 ACCOUNT = "a" * 32
 OTHER_ACCOUNT = "b" * 32
@@ -165,6 +169,24 @@ def test_internal_errors_tell_nothing(
     response = api.get("/workers/dispatch/namespaces")
     assert (response.status_code, codes(response)) == (500, [10002])
     assert "secret detail" not in response.text
+
+
+def test_the_trial_run_gets_the_bindings_sealed(
+    api: httpx.Client, executor: Any, settings: Settings
+) -> None:
+    """Secrets reach the executor, those kept from before included, and never the queue in clear."""
+    kinds = ("secret_text", "plain_text")
+    first = [{"name": kind, "type": kind, "text": f"value of {kind}"} for kind in kinds]
+    files = {"worker.py": ("worker.py", b"x = 1", "text/x-python")}
+    for metadata in ({"bindings": first}, {"bindings": [], "keep_bindings": ["secret_text"]}):
+        described = {"main_module": "worker.py", **metadata}
+        result(api.put(S, data={"metadata": json.dumps(described)}, files=files))
+    result(api.put(f"{S}/content", data={"metadata": '{"main_module": "worker.py"}'}, files=files))
+    cipher = open_cipher(settings)
+    tried = [unseal(cipher, job.id, job.environment).env for job in executor.jobs]
+    secret = {"secret_text": "value of secret_text"}
+    assert tried == [secret | {"plain_text": "value of plain_text"}, secret, secret]
+    assert not any(b"value of" in job.environment for job in executor.jobs)
 
 
 def test_upload_as_curl_sends_it(api: httpx.Client, executor: Any) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import redis
 
+from cloister import trial
 from cloister.blobs import Blobs
 from cloister.broker import celery_message, redis_client
 from cloister.bundles import encode_sources
@@ -42,6 +43,7 @@ from cloister.messages import (
     reply_list,
 )
 from cloister.registry import NewVersion, change_publisher, open_registry
+from cloister.secrets import open_cipher
 from cloister.settings import Settings
 
 WORKER = (
@@ -188,9 +190,12 @@ class House:
         return self.registry.namespaces.get(ACCOUNT, name).id
 
     def compile(
-        self, *sources: tuple[str, str], main: str = "worker.py"
+        self,
+        *sources: tuple[str, str],
+        main: str = "worker.py",
+        bindings: list[dict[str, Any]] | None = None,
     ) -> tuple[str, CompileAnswer]:
-        """Store sources and have them compiled."""
+        """Store sources and have them compiled, and tried with these bindings."""
         digest, data = encode_sources(
             [
                 Source(name=name, content_type="text/x-python", data=text.encode())
@@ -205,6 +210,7 @@ class House:
             main_module=main,
             reply_to=reply_list(job_id),
             deadline=time.time() + 20,
+            environment=trial.seal(open_cipher(self.settings), job_id, bindings or []),
         )
         self.redis.lpush(COMPILE_QUEUE, celery_message(COMPILE_TASK, encode(job), COMPILE_QUEUE))
         return digest, wait_for_answer(self.redis, job.reply_to, job_id, timeout_s=20)

@@ -53,6 +53,21 @@ def test_top_level_code_that_fails(shared: House) -> None:
     assert "line 7" in answer.errors[0].message
 
 
+def test_top_level_code_sees_the_bindings_of_the_upload(shared: House) -> None:
+    """Plain values and secrets, as on the product; without them, the same source fails."""
+    source = "from workers import env\n" + HELLO + "\nassert env.NAME + env.KEY == 'ab', 'no'\n"
+    source += "assert env.STORE\n"
+    bindings = [
+        {"name": "NAME", "type": "plain_text", "text": "a"},
+        {"name": "KEY", "type": "secret_text", "text": "b"},
+        {"name": "STORE", "type": "kv_namespace", "namespace_id": "f" * 32},
+    ]
+    _, answer = shared.compile(("worker.py", source), bindings=bindings)
+    assert (answer.errors, answer.handlers) == ([], ["fetch"])
+    _, answer = shared.compile(("worker.py", source))
+    assert "NAME" in answer.errors[0].message
+
+
 BOMBS = {
     "parentheses": "x = " + "(" * 100_000,
     "nested lists": "x = " + "[" * 5_000 + "]" * 5_000,
