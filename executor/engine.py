@@ -5,7 +5,7 @@ import logging
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from celery import bootsteps
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 DRAIN_S = 6.0
 """How long what runs may take to finish after SIGTERM. `cloister up` kills after 10 seconds."""
 
+CLOSE_S = 2.5
+"""How long the rest may take."""
+
 
 class Engine:
     """One event loop in a thread of its own. The public methods are for Celery's thread.
@@ -33,7 +36,8 @@ class Engine:
         self.id = uuid.uuid4().hex
         self.names: frozenset[str] = frozenset()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="engine")
+        # A daemon: should closing fail, the process still ends, and the isolates with it.
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._supervisor: Supervisor | None = None
         self._names_task: asyncio.Task[None] | None = None
         self._taken = 0
@@ -57,8 +61,13 @@ class Engine:
 
     def stop(self) -> None:
         """Finish what runs, within :data:`DRAIN_S`, and end every isolate."""
-        if self._thread.is_alive():
-            self._call(self._close())
+        if not self._thread.is_alive():
+            return
+        try:
+            self._call(self._close(), DRAIN_S + CLOSE_S)
+        except TimeoutError:
+            log.error("the engine does not close in time; it is left behind")  # noqa: TRY400
+        else:
             self._end_loop()
 
     def submit(self, invocations: Sequence[Invocation]) -> None:
@@ -90,8 +99,8 @@ class Engine:
         self._loop.run_forever()
         self._loop.close()
 
-    def _call(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def _call(self, work: Coroutine[Any, Any, None], timeout_s: float | None = None) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
 
     def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -119,6 +119,12 @@ class Server:
             await self._isolate.send(answer)
 
     async def _answer(self, call: frames.Call) -> frames.Reply | frames.Refusal:
+        answer = await self._reply(call)
+        if isinstance(answer, frames.Refusal) and (stream := _body_of(call)) is not None:
+            self.streams.drop(stream)
+        return answer
+
+    async def _reply(self, call: frames.Call) -> frames.Reply | frames.Refusal:
         try:
             return frames.Reply(call=call.call, value=await self._value(call))
         except Refused as refused:
@@ -294,6 +300,13 @@ class Server:
     def end(self, method: str, url: str, status: int, wall_ms: float) -> None:
         """It is over."""
         self._run.record.subrequest(method, url, status, wall_ms)
+
+
+def _body_of(call: frames.Call) -> int | None:
+    """The stream that follows a call as its body."""
+    first = call.arguments[0] if call.arguments else None
+    stream = (first if isinstance(first, dict) else call.options).get("stream")
+    return stream if isinstance(stream, int) else None
 
 
 def _refusal(call: frames.Call, kind: str, message: str) -> frames.Refusal:

@@ -1,6 +1,7 @@
 """Bodies that flow through the door of one invocation, in both directions, a piece at a time."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -95,9 +96,12 @@ class _Written:
             while data := await self._pieces.get():
                 yield data
         finally:
-            self._dropped = True
-            if not self._pieces.empty():
-                self._pieces.get_nowait()
+            self.drop()
+
+    def drop(self) -> None:
+        self._dropped = True
+        if not self._pieces.empty():
+            self._pieces.get_nowait()
 
 
 class Streams:
@@ -147,6 +151,11 @@ class Streams:
     def written(self, stream: int) -> AsyncIterator[bytes]:
         """The pieces of a body that the isolate sends."""
         return self._outgoing(stream).pieces()
+
+    def drop(self, stream: int) -> None:
+        """Nobody takes this body any more: the isolate's writes are answered all the same."""
+        with contextlib.suppress(StreamRefused):
+            self._outgoing(stream).drop()
 
     def _outgoing(self, stream: int) -> _Written:
         if stream not in self._written:

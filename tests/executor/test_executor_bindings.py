@@ -451,3 +451,22 @@ except NotImplementedError as error:
     binding = {"type": "d1", "name": "DB", "id": "x"}
     shared.deploy(namespace, "db", source, bindings=[binding])
     assert shared.call(namespace, "db").body == b"refused"
+
+
+def test_a_streamed_body_of_a_refused_fetch(shared: House, namespace: str) -> None:
+    """The worker sees the refusal at once, not the wall clock."""
+    source = worker(
+        """
+async def pieces():
+    for _ in range(5):
+        yield bytes(300_000)
+try:
+    await fetch("http://10.0.0.1/", method="POST", body=pieces())
+except Exception as error:
+    return Response(type(error).__name__)
+"""
+    )
+    shared.deploy(namespace, "refused", source)
+    answer = shared.call(namespace, "refused", limits=Limits(wall_ms=5_000))
+    assert answer.failure is None, answer.failure
+    assert answer.body == b"PermissionError"

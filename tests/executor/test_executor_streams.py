@@ -1,0 +1,127 @@
+"""Bodies through the door: ids, order, back pressure, ends."""
+
+import asyncio
+
+import pytest
+
+from executor.isolate.frames import Outgoing
+from executor.streams import MAX_OPEN, BytesReader, Chained, StreamRefused, Streams, as_request
+
+
+async def test_reading() -> None:
+    """A body is read to its end, and stays at its end."""
+    streams = Streams(None)
+    first, second = streams.open(BytesReader(bytes(600_000))), streams.open(BytesReader(b"x"))
+    sizes = []
+    while data := await streams.read(first):
+        sizes.append(len(data))
+    assert sum(sizes) == 600_000
+    assert max(sizes) <= 256 * 1024
+    assert await streams.read(first) == b""
+    assert await streams.read(second) == b"x"
+
+
+async def test_the_request_body_is_stream_zero() -> None:
+    """Without one it is empty."""
+    assert await Streams(BytesReader(b"body")).read(0) == b"body"
+    assert await Streams(None).read(0) == b""
+
+
+@pytest.mark.parametrize("stream", [-1, 1, 7])
+async def test_ids_that_were_never_given(stream: int) -> None:
+    """An isolate cannot guess its way to a body."""
+    with pytest.raises(StreamRefused):
+        await Streams(None).read(stream)
+
+
+async def test_cancelling() -> None:
+    """A body that was cancelled is closed and at its end."""
+    closed = []
+
+    class Noted(BytesReader):
+        async def close(self) -> None:
+            closed.append(self)
+
+    streams = Streams(None)
+    stream = streams.open(Noted(b"x"))
+    await streams.cancel(stream)
+    assert len(closed) == 1
+    assert await streams.read(stream) == b""
+    streams.open(Noted(b"y"))
+    await streams.close()
+    assert len(closed) == 2
+
+
+async def test_too_many() -> None:
+    """Open bodies are bounded, in both directions."""
+    streams = Streams(None)
+    for _ in range(MAX_OPEN):
+        streams.open(BytesReader(b""))
+    with pytest.raises(StreamRefused):
+        streams.open(BytesReader(b""))
+    for n in range(MAX_OPEN):
+        streams.written(n)
+    with pytest.raises(StreamRefused):
+        await streams.write(MAX_OPEN + 1, b"x")
+
+
+async def test_writing_waits_for_the_reader() -> None:
+    """One piece is held; the next write is answered when the reader took it."""
+    streams = Streams(None)
+    await streams.write(5, b"a")
+    second = asyncio.create_task(streams.write(5, b"b"))
+    await asyncio.sleep(0)
+    assert not second.done()
+    pieces = streams.written(5)
+    assert await anext(pieces) == b"a"
+    await asyncio.wait_for(second, 5)
+    assert await anext(pieces) == b"b"
+    await streams.write(5, b"")
+    assert await anext(pieces, None) is None
+    with pytest.raises(StreamRefused):
+        await streams.write(5, b"more")
+
+
+async def test_a_reader_that_goes_away_does_not_block_the_writer() -> None:
+    """When nobody reads a body any more, writes are taken and dropped."""
+    streams = Streams(None)
+    pieces = streams.written(1)
+    await streams.write(1, b"a")
+    await anext(pieces)
+    await streams.write(1, b"b")
+    stuck = asyncio.create_task(streams.write(1, b"c"))
+    await asyncio.sleep(0)
+    await pieces.aclose()  # type: ignore[attr-defined]
+    await asyncio.wait_for(stuck, 5)
+    for _ in range(3):
+        await asyncio.wait_for(streams.write(1, b"d"), 5)
+
+
+async def test_a_body_that_nobody_ever_read() -> None:
+    """When its call is refused, its writes are answered."""
+    streams = Streams(None)
+    await streams.write(1, b"a")
+    stuck = asyncio.create_task(streams.write(1, b"b"))
+    await asyncio.sleep(0)
+    streams.drop(1)
+    await asyncio.wait_for(stuck, 5)
+    await asyncio.wait_for(streams.write(1, b"c"), 5)
+
+
+async def test_a_chained_body() -> None:
+    """What was read ahead comes first."""
+    body = Chained(b"start", BytesReader(b"rest"))
+    assert [await body.read() for _ in range(3)] == [b"start", b"rest", b""]
+
+
+async def test_requests() -> None:
+    """A body is inline, streamed or none."""
+    streams = Streams(None)
+    assert as_request(Outgoing(url="u", method="post", body=b"x"), streams).body == b"x"
+    assert as_request(Outgoing(url="u", method="post"), streams).method == "POST"
+    assert as_request(Outgoing(url="u"), streams).body is None
+    streamed = as_request(Outgoing(url="u", stream=3), streams).body
+    await streams.write(3, b"piece")
+    assert streamed is not None
+    assert not isinstance(streamed, bytes)
+    assert await anext(streamed) == b"piece"
