@@ -41,7 +41,7 @@ FORM_BYTES = 64 * 1024
 WORKERS_A_PAGE = 50
 INVOCATIONS = 25
 
-_PUBLIC = frozenset({"dashboard.sign_in", "dashboard.style"})
+_PUBLIC = frozenset({"dashboard.sign_in", "dashboard.style", "dashboard.icon"})
 
 
 @blueprint.before_request
@@ -83,6 +83,12 @@ def style() -> Response:
     response = send_from_directory(blueprint.root_path, "pages/style.css", max_age=300)
     response.headers["Cache-Control"] = "public, max-age=300"
     return response
+
+
+@blueprint.get("/icon.svg")
+def icon() -> Response:
+    """The icon of browsers' tabs."""
+    return send_from_directory(blueprint.root_path, "pages/icon.svg", max_age=86400)
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
