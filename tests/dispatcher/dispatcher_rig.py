@@ -36,6 +36,7 @@ from cloister.registry import NewVersion, OutboundRule, Registry, change_publish
 from cloister.settings import Settings
 
 DEADLINE_S = 20.0
+REPOSITORY = Path(__file__).parents[2]
 NAMESPACES = ("production", "staging", "trusted")
 Play = Callable[["FakeExecutor", Invocation], None]
 
@@ -316,7 +317,7 @@ def serving(redis_url: str, directory: Path, **options: str) -> Iterator[Dispatc
 def launch(values: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "gunicorn", "-c", "python:dispatcher.server"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CLOISTER_")}
-    path = f"{Path.cwd()}:{Path(__file__).parent}"
+    path = ":".join(map(str, (REPOSITORY, Path(__file__).parent, REPOSITORY / "examples/plans")))
     with log.open("wb") as output:
         return subprocess.Popen(
             [*command, "dispatcher.server:app"],

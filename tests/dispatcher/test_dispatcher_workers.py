@@ -170,6 +170,25 @@ def test_synchronous_worker(start: Callable[..., Dispatcher]) -> None:
     assert dispatcher.request("absent.localhost").status == 404
 
 
+def test_example_with_plans(start: Callable[..., Dispatcher]) -> None:
+    """examples/plans: the plan in KV decides the limits; failures become 429 and 404."""
+    dispatcher = start(dispatch_worker="plans:Plans")
+    kv = dispatcher.registry.kv
+    namespace = kv.namespaces.create(dispatcher.account_id, "plans").id
+    for plan, cpu_ms, subrequests in (("", 10, 5), ("pro", 20, 20), ("enterprise", 50, 50)):
+        if plan:
+            kv.put(namespace, "echo", plan.encode())
+        answer = dispatcher.request(HOST)
+        limits = answer.json()["limits"]
+        assert answer["x-plan"] == (plan or "free")
+        assert (limits["cpu_ms"], limits["subrequests"]) == (cpu_ms, subrequests)  # type: ignore[index]
+    dispatcher.play(
+        "costly", lambda ex, inv: ex.reply(inv, Failure(id=inv.id, outcome=Outcome.EXCEEDED_CPU))
+    )
+    assert dispatcher.request("costly.localhost").status == 429
+    assert dispatcher.request("absent.localhost").status == 404
+
+
 @pytest.mark.parametrize(
     "reference",
     ["dispatcher", "no_such_module:X", "dispatcher.default:Nothing", "dispatcher:Headers"],
