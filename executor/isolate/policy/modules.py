@@ -32,7 +32,7 @@ class ModuleSpace:
         harden()
         self.data = dict(data or {})
         self._code = modules
-        given = {name: _as_facade(name, module) for name, module in (facades or {}).items()}
+        given = _as_facades(facades or {})
         self._given: dict[str, Any] = {**library(), **given}
         self._loaded: dict[str, types.ModuleType] = {}
         self._parents = {
@@ -124,12 +124,20 @@ def _module_name(main: str) -> str:
     return module.name
 
 
-def _as_facade(name: str, module: Any) -> Any:
-    """A module of the platform as a facade of what its ``__all__`` lists."""
-    if not isinstance(module, types.ModuleType):
-        return module
-    names = {listed: getattr(module, listed) for listed in module.__all__}
-    return make_facade(name, {**names, "__doc__": module.__doc__, "__all__": list(names)}, {})
+def _as_facades(modules: Mapping[str, Any]) -> dict[str, Any]:
+    """The platform's modules as facades of what their ``__all__`` lists, submodules included."""
+    made: dict[int, Any] = {}
+
+    def facade(name: str, module: Any) -> Any:
+        if not isinstance(module, types.ModuleType):
+            return module
+        if id(module) not in made:
+            listed = {n: facade(f"{name}.{n}", getattr(module, n)) for n in module.__all__}
+            contents = {**listed, "__doc__": module.__doc__, "__all__": list(listed)}
+            made[id(module)] = make_facade(name, contents, {})
+        return made[id(module)]
+
+    return {name: facade(name, module) for name, module in modules.items()}
 
 
 def _allow_extension(facade: Any) -> None:

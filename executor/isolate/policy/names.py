@@ -263,7 +263,7 @@ def is_plain(name: str) -> bool:
     """Whether reading this attribute is harmless on every object, so that it needs no guard."""
     if name.startswith("_"):
         return name in OPEN_DUNDERS or name == "_"
-    return name not in INTERPRETER_ATTRIBUTES and name not in GUARDED_PUBLIC
+    return "$" not in name and name not in INTERPRETER_ATTRIBUTES and name not in GUARDED_PUBLIC
 
 
 def refusal(name: str) -> str | None:
@@ -272,6 +272,8 @@ def refusal(name: str) -> str | None:
         return "it leads to frames, code objects or the class tree"
     if name in METACLASS_ATTRIBUTES:
         return "it belongs to the metaclass"
+    if "$" in name:
+        return "it belongs to the policy"
     return FORBIDDEN_DUNDERS.get(name)
 
 

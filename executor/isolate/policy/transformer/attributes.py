@@ -25,7 +25,7 @@ class Attributes(Walker):
         """Guard what the name alone does not prove."""
         if reason := refusal(node.attr):
             self.refuse(node, f'the attribute "{node.attr}" is not available: {reason}')
-            return node
+            return self.node_contents_visit(node)
         if isinstance(node.ctx, ast.Load):
             return self._load(node)
         return self._store(node)
