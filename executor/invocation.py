@@ -33,6 +33,9 @@ BACKGROUND_SLACK_MS = 1_000
 MEMORY = "memory"
 """The reason that the pool gives when an isolate holds more than its limit."""
 
+MAX_MESSAGE_CHARS = 8 * 1024
+MAX_NAME_CHARS = 256
+
 MAX_HEADERS_BYTES = 128 * 1024
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -145,16 +148,23 @@ class Run:
             await self._fail(Ended(Outcome.INTERNAL))
 
     async def _whole(self) -> None:
+        if self.work.depth > 0:
+            # Callers hold places of their own: to wait for one here could be for ever.
+            await self._with_isolate()
+            return
         place = self.work.namespace, self.work.script
         await self._enter(place)
         try:
-            bundle = await self._host.bundle(self.work.version)
-            if bundle is None:
-                raise Ended(Outcome.SCRIPT_NOT_FOUND)
-            isolate = await self._loaded(bundle)
-            await self._use(isolate, bundle)
+            await self._with_isolate()
         finally:
             self._host.gate.leave(place)
+
+    async def _with_isolate(self) -> None:
+        bundle = await self._host.bundle(self.work.version)
+        if bundle is None:
+            raise Ended(Outcome.SCRIPT_NOT_FOUND)
+        isolate = await self._loaded(bundle)
+        await self._use(isolate, bundle)
 
     async def _enter(self, place: tuple[str, str]) -> None:
         left_s = self.work.begin_by_s - time.time()
@@ -328,7 +338,9 @@ class Run:
         if frame.memory:
             return Ended(Outcome.EXCEEDED_MEMORY)
         self.record.exception(frame.name, frame.message, frame.stack)
-        return Ended(Outcome.EXCEPTION, frame.message, frame.name)
+        return Ended(
+            Outcome.EXCEPTION, frame.message[:MAX_MESSAGE_CHARS], frame.name[:MAX_NAME_CHARS]
+        )
 
     def _background_failed(self, frame: frames.Failed) -> None:
         self._outcome = self._failure(frame).outcome

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import logging
 import time
+from collections import Counter
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from cloister.registry.views import Bundle, Route
 from cloister.settings import Settings
 from executor import outbound
 from executor.bindings import Binding, Refused, open_binding
+from executor.budget import INVOCATION_BYTES, Budget, OverBudget
 from executor.egress.client import Client
 from executor.egress.guard import FetchRefused, HostRules
 from executor.egress.network import Resolve
@@ -48,14 +50,14 @@ class Neighbours(Protocol):
 
     settings: Settings
     registry: Registry
+    budget: Budget
 
     @property
     def threads(self) -> Executor:
         """Where blocking work is done."""
 
-    @property
-    def resolve(self) -> Resolve:
-        """Looks names up."""
+    def resolve(self, namespace: str) -> Resolve:
+        """What looks names up for a namespace."""
 
     async def route(self, namespace: str, script: str) -> Route | None:
         """The live version under a name."""
@@ -79,7 +81,8 @@ class Server:
 
     def __init__(self, host: Neighbours, run: Run, bundle: Bundle, isolate: Isolate) -> None:
         self.registry = host.registry
-        self.streams = Streams(run.work.body)
+        self.streams = Streams(run.work.body, Budget(INVOCATION_BYTES, host.budget))
+        self.tally: Counter[str] = Counter()
         self._host = host
         self._run = run
         self._bundle = bundle
@@ -135,6 +138,8 @@ class Server:
             return _refusal(call, "NetworkError", str(failed))
         except StreamRefused as refused:
             return _refusal(call, "OSError", str(refused))
+        except OverBudget as over:
+            return _refusal(call, "RuntimeError", str(over))
         except Ended as ended:
             return _refusal(call, ended.name or "Error", ended.message)
 
@@ -183,7 +188,8 @@ class Server:
     async def _direct(self) -> Client:
         if self._client is None:
             rules = await self._rules()
-            settings, resolve = self._host.settings, self._host.resolve
+            settings = self._host.settings
+            resolve = self._host.resolve(self._run.work.namespace)
             self._client = Client(settings, resolve, rules, self)
         return self._client
 

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from executor.budget import Budget
 from executor.egress.redirects import OutgoingRequest
 from executor.isolate.frames import INLINE_BODY_BYTES, Outgoing
 
@@ -43,6 +44,22 @@ class BytesReader:
     async def close(self) -> None:
         """Drop the rest."""
         self._data = memoryview(b"")
+
+
+class HeldReader(BytesReader):
+    """A body that is all there, counted while it is."""
+
+    def __init__(self, data: bytes, budget: Budget) -> None:
+        budget.take(len(data))
+        super().__init__(data)
+        self._size = len(data)
+        self._budget = budget
+
+    async def close(self) -> None:
+        """Drop the rest."""
+        await super().close()
+        self._budget.give(self._size)
+        self._size = 0
 
 
 class Chained:
@@ -107,7 +124,8 @@ class _Written:
 class Streams:
     """The streams of one invocation."""
 
-    def __init__(self, body: Readable | None) -> None:
+    def __init__(self, body: Readable | None, budget: Budget) -> None:
+        self.budget = budget
         self._readable: dict[int, Readable] = {}
         if body is not None:
             self._readable[REQUEST_BODY] = body
@@ -168,6 +186,7 @@ class Streams:
         """Close every body."""
         for stream in list(self._readable):
             await self.cancel(stream)
+        self.budget.close()
 
 
 def as_request(outgoing: Outgoing, streams: Streams) -> OutgoingRequest:

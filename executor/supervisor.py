@@ -19,9 +19,10 @@ from cloister.registry import RouteCache, open_registry
 from cloister.registry.views import Bundle, Route
 from cloister.secrets import open_cipher
 from cloister.settings import MIB, Settings
+from executor.budget import EXECUTOR_BYTES, Budget
 from executor.compiling import Compiler, Uncompilable
 from executor.egress.guard import HostRules
-from executor.egress.network import Resolver
+from executor.egress.network import Resolve, Resolver
 from executor.gate import Gate
 from executor.hop import LocalSink
 from executor.invocation import Answerer, Run
@@ -51,7 +52,9 @@ class Supervisor:
         self.settings = settings
         self.id = executor_id
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="registry")
-        self.resolve = Resolver()
+        self.resolver = Resolver()
+        self.budget = Budget(EXECUTOR_BYTES)
+        self._hops = 0
         self.gate = Gate(settings.worker_concurrency, settings.worker_concurrency)
         self.registry = open_registry(settings)
         self.pool = IsolatePool(settings)
@@ -103,7 +106,7 @@ class Supervisor:
                 await part
             except Exception:
                 log.exception("a part of the executor did not close well")
-        self.resolve.close()
+        self.resolver.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
         self.registry.close()
 
@@ -224,6 +227,10 @@ class Supervisor:
         """The live version under a name."""
         return await self._routes.route(namespace, script)
 
+    def resolve(self, namespace: str) -> Resolve:
+        """What looks names up for a namespace."""
+        return partial(self.resolver.lookup, namespace)
+
     async def host_rules(self, namespace: str) -> HostRules | None:
         """A namespace's own lists; None if the namespace is gone."""
         view = await self._routes.namespace(namespace)
@@ -247,12 +254,19 @@ class Supervisor:
         work = caller.work
         if work.depth + 1 >= MAX_DEPTH:
             raise Ended(Outcome.EXCEEDED_DEPTH)
+        if self._hops >= self.settings.executor_concurrency:
+            raise Ended(Outcome.OVERLOADED)
         work.family.join()
+        self._hops += 1
         sink = LocalSink()
         run = Run(self, self._hop(caller, route, invoke, body, rules), sink)
         sink.cancel = run.cancel
-        self._spawn(run.run()).add_done_callback(lambda _task: work.family.part())
+        self._spawn(run.run()).add_done_callback(lambda _task: self._hop_over(work))
         return sink
+
+    def _hop_over(self, work: Work) -> None:
+        work.family.part()
+        self._hops -= 1
 
     def _hop(
         self,

@@ -26,10 +26,16 @@ log = logging.getLogger(__name__)
 MAX_SUBREQUESTS = 100
 LEVELS = frozenset({"debug", "info", "log", "warn", "error"})
 MAX_TIMESTAMP = 2**53
-SCALAR_BYTES = 16
+PART_BYTES = 8
+"""What a part of a log line costs beside its text."""
 
-MAX_PENDING = 10_000
-"""Records that wait for Valkey; beyond it they are dropped, and that is logged."""
+MAX_EXCEPTIONS = 8
+MAX_NAME_CHARS = 256
+MAX_MESSAGE_CHARS = 8 * 1024
+MAX_STACK_CHARS = 32 * 1024
+
+MAX_PENDING_BYTES = 32 * 1024 * 1024
+"""Of records that wait for Valkey; beyond it they are dropped, and that is logged."""
 
 GATHER_S = 0.02
 """A record waits so long for others: nobody watches that closely, and a round trip is dear."""
@@ -56,16 +62,24 @@ class Record:
     def log(self, level: str, message: list[Any], timestamp: int) -> None:
         """Keep a log line, while there is room. The isolate is not believed to send a good one."""
         parts = [_plain(part) for part in message]
-        if self._fits(sum(map(_size, parts))):
+        if self._fits(PART_BYTES + sum(map(_size, parts))):
             kept = level if level in LEVELS else "log"
             timestamp = timestamp if 0 <= timestamp < MAX_TIMESTAMP else now_ms()
             self._logs.append(LogLine(timestamp=timestamp, level=kept, message=parts))
 
     def exception(self, name: str, message: str, stack: str = "") -> None:
-        """Keep an uncaught exception, while there is room."""
-        if self._fits(len(name) + len(message) + len(stack)):
-            line = ExceptionLine(timestamp=now_ms(), name=name, message=message, stack=stack)
-            self._exceptions.append(line)
+        """Keep an uncaught exception, of which there is room for a few however much was logged."""
+        if len(self._exceptions) >= MAX_EXCEPTIONS:
+            self._truncated = True
+            return
+        self._exceptions.append(
+            ExceptionLine(
+                timestamp=now_ms(),
+                name=name[:MAX_NAME_CHARS],
+                message=message[:MAX_MESSAGE_CHARS],
+                stack=stack[:MAX_STACK_CHARS],
+            )
+        )
 
     def subrequest(self, method: str, url: str, status: int, wall_ms: float) -> None:
         """Keep one hop of a fetch(), while there is room."""
@@ -137,7 +151,7 @@ def _plain(part: Any) -> Any:
 
 
 def _size(part: Any) -> int:
-    return len(part) if isinstance(part, str) else SCALAR_BYTES
+    return PART_BYTES + (len(part) if isinstance(part, str) else 0)
 
 
 class Traces:
@@ -147,15 +161,17 @@ class Traces:
         self._client = client
         self._kept = kept
         self._pending: list[tuple[str, str, bytes]] = []
+        self._pending_bytes = 0
         self._writer: asyncio.Task[None] | None = None
 
     def write(self, trace: Trace) -> None:
         """Queue a record."""
-        if len(self._pending) >= MAX_PENDING:
+        data = _json(trace)
+        if self._pending_bytes + len(data) > MAX_PENDING_BYTES:
             log.warning("an invocation record was dropped: Valkey does not keep up")
             return
-        name = trace.dispatch_namespace, trace.script_name
-        self._pending.append((*name, _json(trace)))
+        self._pending_bytes += len(data)
+        self._pending.append((trace.dispatch_namespace, trace.script_name, data))
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write())
 
@@ -170,6 +186,7 @@ class Traces:
                 await asyncio.sleep(GATHER_S)
                 batch, self._pending = self._pending, []
                 await self._try_push(batch)
+                self._pending_bytes -= sum(len(data) for _, _, data in batch)
         finally:
             self._writer = None
 

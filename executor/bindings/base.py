@@ -1,6 +1,7 @@
 """What every binding is, and what it may use of the invocation that it serves."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from typing import Any, Protocol
 
 from cloister.registry.registry import Registry
@@ -26,6 +27,8 @@ class Scope(Protocol):
 
     registry: Registry
     streams: Streams
+    tally: Counter[str]
+    """Operations of this invocation by kind of binding."""
 
     async def in_thread(self, function: Any, *arguments: Any, **options: Any) -> Any:
         """Run something that blocks."""

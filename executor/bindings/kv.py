@@ -1,5 +1,6 @@
 """A KV namespace: ``env.NAME.get``, ``put``, ``delete``, ``list``."""
 
+import functools
 import time
 from typing import Any
 
@@ -10,10 +11,10 @@ from cloister.registry.kv import METADATA_BYTES, VALUE_BYTES
 from cloister.registry.views import KvValue
 from executor.bindings.base import Binding, Refused, Scope
 from executor.isolate.frames import INLINE_BODY_BYTES
-from executor.streams import BytesReader
+from executor.streams import HeldReader
 
 OPERATIONS = 1_000
-"""Of one binding in one invocation."""
+"""Of one invocation, in all its KV namespaces together."""
 
 KEYS_A_GET = 100
 SHORTEST_TTL_S = 60
@@ -26,7 +27,6 @@ class Kv(Binding):
     def __init__(self, spec: dict[str, Any], scope: Scope) -> None:
         super().__init__(spec, scope)
         self._id = str(spec.get("namespace_id", ""))
-        self._operations = 0
 
     async def call(self, method: str, arguments: list[Any], options: dict[str, Any]) -> Any:
         """One operation, as described in ``executor.isolate.frames``."""
@@ -51,8 +51,8 @@ class Kv(Binding):
             raise Refused("Error", f"KV {method.upper()} failed: 500 Internal error") from exc
 
     def _count(self) -> None:
-        self._operations += 1
-        if self._operations > OPERATIONS:
+        self.scope.tally["kv"] += 1
+        if self.scope.tally["kv"] > OPERATIONS:
             raise Refused("SubrequestLimit", "Too many API requests by single worker invocation.")
         self.scope.count()
 
@@ -67,15 +67,26 @@ class Kv(Binding):
             raise Refused("TypeError", "get() takes a key or a list of keys.")
         if len(keys) > KEYS_A_GET:
             raise Refused("ValueError", f"get() takes at most {KEYS_A_GET} keys.")
-        found = await self.scope.in_thread(self.scope.registry.kv.get_many, self._id, keys)
-        if sum(len(value.value) for value in found.values()) > VALUE_BYTES:
-            raise Refused("ValueError", "The values together are too large; get fewer keys.")
+        found = await self.scope.in_thread(self._read_many, keys)
         return [self._shown(found[key], stream=False) if key in found else None for key in keys]
+
+    def _read_many(self, keys: list[str]) -> dict[str, KvValue]:
+        """One after another, so that a hundred large values are never in memory together."""
+        found: dict[str, KvValue] = {}
+        size = 0
+        for key in dict.fromkeys(keys):
+            if (value := self.scope.registry.kv.get(self._id, key)) is not None:
+                found[key] = value
+                size += len(value.value)
+            if size > VALUE_BYTES:
+                raise Invalid("The values together are too large; get fewer keys.")
+        return found
 
     def _shown(self, value: KvValue, *, stream: bool) -> dict[str, Any]:
         shown: dict[str, Any] = {}
         if stream and len(value.value) > INLINE_BODY_BYTES:
-            shown["stream"] = self.scope.streams.open(BytesReader(value.value))
+            streams = self.scope.streams
+            shown["stream"] = streams.open(HeldReader(value.value, streams.budget))
         else:
             shown["value"] = value.value
         if value.metadata is not None:
@@ -86,19 +97,20 @@ class Kv(Binding):
         key = _text(arguments, 0)
         expires_at = _expiration(options)
         metadata = _metadata(options)
-        await self.scope.in_thread(
-            self.scope.registry.kv.put,
-            self._id,
-            key,
-            await self._value(arguments, options),
-            metadata=metadata,
-            expires_at=expires_at,
+        put = functools.partial(
+            self.scope.registry.kv.put, self._id, key, metadata=metadata, expires_at=expires_at
         )
-
-    async def _value(self, arguments: list[Any], options: dict[str, Any]) -> bytes:
         stream = options.get("stream")
-        if stream is not None:
-            return await self._gather(_whole(stream, "stream"))
+        if stream is None:
+            await self.scope.in_thread(put, self._value(arguments))
+            return
+        self.scope.streams.budget.take(VALUE_BYTES)
+        try:
+            await self.scope.in_thread(put, await self._gather(_whole(stream, "stream")))
+        finally:
+            self.scope.streams.budget.give(VALUE_BYTES)
+
+    def _value(self, arguments: list[Any]) -> bytes:
         value = arguments[1] if len(arguments) > 1 else None
         if isinstance(value, str):
             value = value.encode()

@@ -2,6 +2,7 @@
 checked address is the one connected to, so that a name cannot change its mind in between."""
 
 import asyncio
+import functools
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -11,27 +12,38 @@ from typing import Any
 import httpcore
 
 from executor.egress.guard import FetchRefused, Network, check_addresses
+from executor.gate import Gate, Overloaded
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to addresses, in the order to try. Raises OSError."""
 
-LOOKUP_THREADS = 16
+LOOKUP_THREADS = 32
+LOOKUPS_EACH = 4
+"""Of one namespace at once, so that one with slow name servers holds up itself only."""
+
 MAX_ADDRESSES = 4
 """Addresses of one host that are tried."""
 
 
 class Resolver:
-    """The system's resolver, in threads of its own: a slow name server holds up nobody else."""
+    """The system's resolver, in threads of its own."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="resolve")
+        self._gate = Gate(LOOKUPS_EACH, LOOKUP_THREADS * LOOKUPS_EACH)
 
-    async def __call__(self, host: str, port: int) -> list[str]:
-        """Every address of ``host``."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
+    async def lookup(self, namespace: str, host: str, port: int) -> list[str]:
+        """Every address of ``host``. Raises OSError."""
+        place = namespace, "lookup"
+        try:
+            await self._gate.enter(place)
+        except Overloaded:
+            raise OSError("too many names are being looked up") from None
+        look = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        looking = asyncio.get_running_loop().run_in_executor(self._threads, look)
+        # The thread works on when nobody waits any more: the place is free when it is.
+        looking.add_done_callback(lambda _done: self._gate.leave(place))
+        found = await asyncio.shield(looking)
         return list(dict.fromkeys(str(item[4][0]) for item in found))
 
     def close(self) -> None:

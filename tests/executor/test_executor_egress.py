@@ -3,16 +3,19 @@
 import asyncio
 import gzip
 import ipaddress
+import threading
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+from executor_fakes import until
 from executor_origin import Origin, Seen, ok, redirect
 
 from cloister.settings import Settings
 from executor.egress.client import Client
 from executor.egress.guard import FetchRefused, HostRules
+from executor.egress.network import LOOKUPS_EACH, Resolver
 from executor.egress.redirects import OutgoingRequest
 from executor.egress.response import FetchedResponse, FetchFailed
 from executor.egress.slots import Slots
@@ -479,3 +482,31 @@ async def test_unread_responses_do_not_block_for_ever(origin: Origin) -> None:
         await first.body.read()
     assert len(await whole(second)) == len(await whole(third)) == 2_000_000
     await client.close()
+
+
+async def test_slow_names_hold_up_their_own_namespace_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lookups of one namespace are few at a time, until the resolver itself has let go."""
+    answer = threading.Event()
+    asked: list[str] = []
+
+    def slow(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        if host.startswith("slow"):
+            answer.wait(10)
+        return [(0, 0, 0, "", ("1.2.3.4", port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", slow)
+    resolver = Resolver()
+    tasks = [asyncio.create_task(resolver.lookup("a", f"slow{n}", 80)) for n in range(6)]
+    await until(lambda: len(asked) == LOOKUPS_EACH)
+    async with asyncio.timeout(5):
+        assert await resolver.lookup("b", "fast", 80) == ["1.2.3.4"]
+    for task in tasks[:LOOKUPS_EACH]:
+        task.cancel()
+    await asyncio.gather(*tasks[:LOOKUPS_EACH], return_exceptions=True)
+    assert asked == [*(f"slow{n}" for n in range(LOOKUPS_EACH)), "fast"]
+    answer.set()
+    assert await asyncio.wait_for(asyncio.gather(*tasks[LOOKUPS_EACH:]), 5) == [["1.2.3.4"]] * 2
+    resolver.close()

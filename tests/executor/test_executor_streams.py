@@ -4,13 +4,28 @@ import asyncio
 
 import pytest
 
+from executor.budget import Budget, OverBudget
 from executor.isolate.frames import Outgoing
-from executor.streams import MAX_OPEN, BytesReader, Chained, StreamRefused, Streams, as_request
+from executor.streams import (
+    MAX_OPEN,
+    BytesReader,
+    Chained,
+    HeldReader,
+    Readable,
+    StreamRefused,
+    Streams,
+    as_request,
+)
+
+
+def new_streams(body: Readable | None) -> Streams:
+    """The streams of an invocation."""
+    return Streams(body, Budget(1_000))
 
 
 async def test_reading() -> None:
     """A body is read to its end, and stays at its end."""
-    streams = Streams(None)
+    streams = new_streams(None)
     first, second = streams.open(BytesReader(bytes(600_000))), streams.open(BytesReader(b"x"))
     sizes = []
     while data := await streams.read(first):
@@ -23,15 +38,15 @@ async def test_reading() -> None:
 
 async def test_the_request_body_is_stream_zero() -> None:
     """Without one it is empty."""
-    assert await Streams(BytesReader(b"body")).read(0) == b"body"
-    assert await Streams(None).read(0) == b""
+    assert await new_streams(BytesReader(b"body")).read(0) == b"body"
+    assert await new_streams(None).read(0) == b""
 
 
 @pytest.mark.parametrize("stream", [-1, 1, 7])
 async def test_ids_that_were_never_given(stream: int) -> None:
     """An isolate cannot guess its way to a body."""
     with pytest.raises(StreamRefused):
-        await Streams(None).read(stream)
+        await new_streams(None).read(stream)
 
 
 async def test_cancelling() -> None:
@@ -42,7 +57,7 @@ async def test_cancelling() -> None:
         async def close(self) -> None:
             closed.append(self)
 
-    streams = Streams(None)
+    streams = new_streams(None)
     stream = streams.open(Noted(b"x"))
     await streams.cancel(stream)
     assert len(closed) == 1
@@ -54,7 +69,7 @@ async def test_cancelling() -> None:
 
 async def test_too_many() -> None:
     """Open bodies are bounded, in both directions."""
-    streams = Streams(None)
+    streams = new_streams(None)
     for _ in range(MAX_OPEN):
         streams.open(BytesReader(b""))
     with pytest.raises(StreamRefused):
@@ -67,7 +82,7 @@ async def test_too_many() -> None:
 
 async def test_writing_waits_for_the_reader() -> None:
     """One piece is held; the next write is answered when the reader took it."""
-    streams = Streams(None)
+    streams = new_streams(None)
     await streams.write(5, b"a")
     second = asyncio.create_task(streams.write(5, b"b"))
     await asyncio.sleep(0)
@@ -84,7 +99,7 @@ async def test_writing_waits_for_the_reader() -> None:
 
 async def test_a_reader_that_goes_away_does_not_block_the_writer() -> None:
     """When nobody reads a body any more, writes are taken and dropped."""
-    streams = Streams(None)
+    streams = new_streams(None)
     pieces = streams.written(1)
     await streams.write(1, b"a")
     await anext(pieces)
@@ -99,7 +114,7 @@ async def test_a_reader_that_goes_away_does_not_block_the_writer() -> None:
 
 async def test_a_body_that_nobody_ever_read() -> None:
     """When its call is refused, its writes are answered."""
-    streams = Streams(None)
+    streams = new_streams(None)
     await streams.write(1, b"a")
     stuck = asyncio.create_task(streams.write(1, b"b"))
     await asyncio.sleep(0)
@@ -116,7 +131,7 @@ async def test_a_chained_body() -> None:
 
 async def test_requests() -> None:
     """A body is inline, streamed or none."""
-    streams = Streams(None)
+    streams = new_streams(None)
     assert as_request(Outgoing(url="u", method="post", body=b"x"), streams).body == b"x"
     assert as_request(Outgoing(url="u", method="post"), streams).method == "POST"
     assert as_request(Outgoing(url="u"), streams).body is None
@@ -125,3 +140,20 @@ async def test_requests() -> None:
     assert streamed is not None
     assert not isinstance(streamed, bytes)
     assert await anext(streamed) == b"piece"
+
+
+async def test_values_held_in_memory_are_bounded() -> None:
+    """For one invocation and for all together; what is closed is given back."""
+    executor = Budget(1_500)
+    one, other = Streams(None, Budget(1_000, executor)), Streams(None, Budget(1_000, executor))
+    first = one.open(HeldReader(bytes(900), one.budget))
+    with pytest.raises(OverBudget):
+        HeldReader(bytes(200), one.budget)
+    with pytest.raises(OverBudget):
+        HeldReader(bytes(700), other.budget)
+    await one.cancel(first)
+    other.open(HeldReader(bytes(700), other.budget))
+    one.open(HeldReader(bytes(800), one.budget))
+    await one.close()
+    await other.close()
+    Budget(1_500, executor).take(1_500)

@@ -90,12 +90,15 @@ def test_log_lines_are_plain() -> None:
 
 
 def test_bounds() -> None:
-    """Log text and subrequests are bounded, and the record says what is missing."""
+    """Log text, exceptions and subrequests are bounded, and the record says what is missing."""
     record = Record(100)
-    record.log("log", ["x" * 90], 1)
-    record.exception("E", "y" * 20)
+    record.log("log", ["x" * 80], 1)
+    for _ in range(100):
+        record.log("log", [], 1)
+    record.exception("E", "y" * 20_000)
     made = trace(record)
-    assert (len(made.logs), len(made.exceptions), made.truncated) == (1, 0, True)
+    assert (len(made.logs), len(made.exceptions), made.truncated) == (1, 1, True)
+    assert len(made.exceptions[0].message) == 8 * 1024
     record = Record(100_000)
     for _ in range(MAX_SUBREQUESTS + 1):
         record.subrequest("GET", "http://x/", 200, 1.0)
