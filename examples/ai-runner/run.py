@@ -45,7 +45,10 @@ def run(snippet: str, data: object, credentials: dict[str, str]) -> httpx.Respon
             return deployed
         try:
             return httpx.post(
-                f"{credentials['dispatch_url']}/{NAMESPACE}/{name}/", json=data, timeout=60
+                f"{credentials['dispatch_url']}/{NAMESPACE}/{name}/",
+                content=json.dumps(data),
+                headers={"Accept": "application/json"},  # errors come as JSON, not as a page
+                timeout=60,
             )
         finally:
             api.delete(script)
