@@ -4,11 +4,17 @@ It is warm and hardened once; each snippet runs in a fork of it, so that none se
 classes or modules and none disturbs the test process.
 """
 
+import asyncio
+import contextlib
+import inspect
+import io
 import os
+import signal
 import struct
 import subprocess
 import sys
 import textwrap
+import types
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -22,7 +28,7 @@ class Outcome:
     """What came of a snippet."""
 
     errors: list[str]
-    positions: list[tuple[str, int, int]]
+    positions: list[list[object]]
     warnings: list[str]
     log: list[str]
     raised: str
@@ -94,9 +100,6 @@ def _receive(stream: Any) -> bytes:
 
 
 def _outcome(sources: dict[str, bytes], main: str) -> tuple[Any, ...]:
-    import asyncio
-    import inspect
-
     from executor.isolate.policy import (
         ModuleSpace,
         compile_sources,
@@ -126,11 +129,6 @@ def _outcome(sources: dict[str, bytes], main: str) -> tuple[Any, ...]:
 
 
 def _plain_outcome(sources: dict[str, bytes], main: str) -> tuple[Any, ...]:
-    import asyncio
-    import contextlib
-    import io
-    import types
-
     module = sys.modules["worker"] = types.ModuleType("worker")
     namespace = vars(module)
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -140,13 +138,20 @@ def _plain_outcome(sources: dict[str, bytes], main: str) -> tuple[Any, ...]:
     return [], [], [], out.getvalue().splitlines(), "", "", ""
 
 
-def _serve(kind: str) -> None:
-    import signal
+class NothingElse:
+    """A warm isolate has no files to import from: what is not loaded by now is missing."""
 
+    def find_spec(self, name: str, *_arguments: object) -> None:
+        """Refuse."""
+        raise ImportError(f"the platform imports {name} only when a worker runs")
+
+
+def _serve(kind: str) -> None:
     if kind == "policy":
         from executor.isolate.policy import warm_up
 
         warm_up()
+        sys.meta_path.insert(0, NothingElse())
     respond = _outcome if kind == "policy" else _plain_outcome
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     while request := _receive(stdin):

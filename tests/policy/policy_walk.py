@@ -85,8 +85,8 @@ things = [
     operator.itemgetter(1), string.Template("x"), string.Formatter(), sys.modules,
     os.environ, contextlib.ExitStack(),
     weakref.WeakSet(), weakref.finalize(Own, print), memoryview(b"x"), iter([]), reversed([]),
-    zip(), range(3), slice(1), map(str, []), {}.keys(), {}.items(), object(), print, getattr, type, super,
-    vars(Own), "text".format, str.format, contextlib.suppress(KeyError), NotImplemented, ...]
+    zip(), range(3), slice(1), map(str, []), {}.keys(), {}.items(), object(), print, getattr, type,
+    super, vars(Own), "text".format, str.format, contextlib.suppress(KeyError), NotImplemented, ...]
 async def main():
     things.extend([asyncio.current_task(), asyncio.get_running_loop(), asyncio.Queue(),
         asyncio.Lock(), asyncio.Event(), asyncio.Semaphore(), asyncio.Condition(),

@@ -17,8 +17,11 @@ from executor.isolate.policy.bounds import (
     MAX_DEPTH,
     MAX_MODULES,
     MAX_NODES,
+    MAX_TOKENS,
     MAX_TOTAL_BYTES,
     RECURSION_LIMIT,
+    Budget,
+    count_tokens,
     measure,
 )
 from executor.isolate.policy.facades import FACADE_NAMES
@@ -54,10 +57,10 @@ def compile_sources(sources: dict[str, bytes], main: str) -> CompileResult:
     if main not in sources:
         result.errors.append(issue(main, "the main module is not among the uploaded modules"))
     available = _with_parents({f.name for f in files}) | FACADE_NAMES | PLATFORM_MODULES
-    nodes_left = MAX_NODES
+    budget = Budget()
     with _deep_enough():
         for file in files:
-            nodes_left = _compile(file, sources[file.file], available, nodes_left, result)
+            _compile(file, sources[file.file], available, budget, result)
     if result.errors:
         result.modules.clear()
     return result
@@ -86,36 +89,41 @@ def _with_parents(names: set[str]) -> frozenset[str]:
 
 
 def _compile(
-    module: ModuleFile, data: bytes, available: frozenset[str], nodes_left: int, out: CompileResult
-) -> int:
-    """Compile one module into ``out``; how many syntax nodes the others may still have."""
+    module: ModuleFile, data: bytes, available: frozenset[str], budget: Budget, out: CompileResult
+) -> None:
+    """Compile one module into ``out``."""
     try:
-        tree = _parse(decode(data), module.file, out)
-        count = _bounded(tree, nodes_left)
+        text = decode(data)
+        _spend_tokens(text, budget)
+        tree = _parse(text, module.file, out)
+        _spend_nodes(tree, budget)
         code = _transform(tree, module.file, available, out)
     except SourceRefused as refused:
         out.errors.append(issue(module.file, str(refused)))
-        return nodes_left
     except SyntaxError as error:
         out.errors.append(_syntax_issue(module.file, error))
-        return nodes_left
     except (RecursionError, MemoryError, OverflowError, ValueError, SystemError) as error:
-        out.errors.append(
-            issue(module.file, f"the code is too complex to compile ({type(error).__name__})")
-        )
-        return nodes_left
-    out.modules[module.name] = marshal.dumps((module.file, module.is_package, code))
-    return nodes_left - count
+        reason = f"the code is too complex to compile ({type(error).__name__})"
+        out.errors.append(issue(module.file, reason))
+    else:
+        out.modules[module.name] = marshal.dumps((module.file, module.is_package, code))
 
 
-def _bounded(tree: ast.Module, nodes_left: int) -> int:
-    """The number of syntax nodes. Raises ``SourceRefused`` beyond the bounds."""
+def _spend_tokens(text: str, budget: Budget) -> None:
+    """Count a module's tokens. Raises ``SourceRefused`` beyond the bound, before any parsing."""
+    budget.tokens -= count_tokens(text)
+    if budget.tokens < 0:
+        raise SourceRefused(f"the worker has more than {MAX_TOKENS} tokens")
+
+
+def _spend_nodes(tree: ast.Module, budget: Budget) -> None:
+    """Count a module's syntax nodes. Raises ``SourceRefused`` beyond the bounds."""
     count, depth = measure(tree)
-    if count > nodes_left:
+    budget.nodes -= count
+    if budget.nodes < 0:
         raise SourceRefused(f"the worker has more than {MAX_NODES} syntax nodes")
     if depth > MAX_DEPTH:
         raise SourceRefused(f"the code is nested more than {MAX_DEPTH} levels deep")
-    return count
 
 
 def _parse(text: str, file: str, out: CompileResult) -> ast.Module:

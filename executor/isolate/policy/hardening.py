@@ -15,7 +15,7 @@ import typing
 import warnings
 from typing import Any
 
-from executor.isolate.policy import building, output, ownership, writable
+from executor.isolate.policy import building, output, ownership, writable, zones
 from executor.isolate.policy.bounds import MAX_DEPTH, measure
 from executor.isolate.policy.builtin_names import base_builtins
 from executor.isolate.policy.facades import copying
@@ -39,6 +39,8 @@ def harden() -> None:
     if _done:
         return
     writable.install()
+    zones.load()
+    zones.install()
     _guard_copy()
     _guard_dataclasses()
     _guard_enum()

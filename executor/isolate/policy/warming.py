@@ -25,8 +25,8 @@ async def main():
 def warm_up() -> None:
     """Import every facade's real module and what those load lazily. Called in the zygote."""
     mimetypes.init(files=[])
+    harden()  # before the facades are made: some of what it replaces is in them
     library()
-    harden()
     for codec in ("ascii", "latin-1", "utf-16", "utf-32", "utf-8-sig", "idna", "punycode"):
         "a".encode(codec)
     "\N{BULLET}".encode("raw_unicode_escape")

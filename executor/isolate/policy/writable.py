@@ -8,7 +8,6 @@ import calendar
 import csv
 import decimal
 import functools
-import pprint
 import reprlib
 import textwrap
 import threading
@@ -17,6 +16,7 @@ import types
 from executor.isolate.policy import guards
 from executor.isolate.policy.facades.loggers import BASES
 from executor.isolate.policy.facades.logs import LogRecord
+from executor.isolate.policy.facades.reports import PrettyPrinter
 
 WRITABLE: dict[type, str] = {
     types.SimpleNamespace: "it exists for that",
@@ -24,7 +24,7 @@ WRITABLE: dict[type, str] = {
     decimal.Context: "precision and rounding are set so",
     textwrap.TextWrapper: "its options are documented attributes",
     reprlib.Repr: "its options are documented attributes",
-    pprint.PrettyPrinter: "its options are attributes",
+    PrettyPrinter: "its options are attributes",
     csv.DictReader: "fieldnames is set so",
     csv.DictWriter: "fieldnames is set so",
     calendar.Calendar: "firstweekday is set so",

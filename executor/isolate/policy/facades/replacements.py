@@ -54,6 +54,7 @@ REPLACEMENTS: dict[str, dict[str, Any]] = {
     "operator": functional.OPERATOR,
     "os": system.OS,
     "os.path": system.OS_PATH,
+    "pprint": reports.PPRINT,
     "string": {"Formatter": Formatter},
     "sys": system.SYS,
     "traceback": reports.TRACEBACK,

@@ -1,5 +1,6 @@
 """``traceback`` and ``warnings``: own frames, and the worker's log."""
 
+import pprint as pprint_
 import sys
 import types
 from typing import Any
@@ -115,6 +116,28 @@ def filterwarnings(*_arguments: Any, **_keywords: Any) -> None:
     """``warnings.filterwarnings``: every warning stays one line of the log."""
 
 
+class PrettyPrinter(pprint_.PrettyPrinter):
+    """``pprint.PrettyPrinter``, to the worker's log unless a stream is given."""
+
+    def __init__(
+        self, indent: int = 1, width: int = 80, depth: Any = None, stream: Any = None, **kwargs: Any
+    ) -> None:
+        stream = output.stdout if stream is None else stream
+        super().__init__(indent, width, depth, stream, **kwargs)
+
+
+def pprint(value: Any, stream: Any = None, *args: Any, **kwargs: Any) -> None:
+    """``pprint.pprint``."""
+    printer: Any = PrettyPrinter
+    printer(*args, stream=stream, **kwargs).pprint(value)
+
+
+def pp(value: Any, *args: Any, sort_dicts: bool = False, **kwargs: Any) -> None:
+    """``pprint.pp``."""
+    pprint(value, *args, sort_dicts=sort_dicts, **kwargs)
+
+
+PPRINT: dict[str, Any] = {"PrettyPrinter": PrettyPrinter, "pprint": pprint, "pp": pp}
 TRACEBACK: dict[str, Any] = {
     "format_exception": format_exception,
     "format_exception_only": format_exception_only,
