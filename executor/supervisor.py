@@ -21,6 +21,7 @@ from cloister.secrets import open_cipher
 from cloister.settings import MIB, Settings
 from executor.budget import EXECUTOR_BYTES, Budget
 from executor.compiling import Compiler, Uncompilable
+from executor.egress.client import tls
 from executor.egress.guard import HostRules
 from executor.egress.network import Resolve, Resolver
 from executor.gate import Gate
@@ -80,6 +81,7 @@ class Supervisor:
             CloisterError: something that is needed is not there.
         """
         supervisor = cls(settings, executor_id)
+        await asyncio.to_thread(tls)
         await supervisor.pool.start()
         await supervisor._routes.start()
         await supervisor._notes.start()

@@ -42,8 +42,8 @@ class Meter(Protocol):
 
 
 @lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """The public authorities and those that the operator's system trusts."""
+def tls() -> ssl.SSLContext:
+    """The public authorities and those that the operator's system trusts. Slow the first time."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context
@@ -123,7 +123,7 @@ class Client:
     def _connections(self) -> httpcore.AsyncConnectionPool:
         if self._pool is None:
             self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=_tls(), network_backend=self._network, max_connections=None
+                ssl_context=tls(), network_backend=self._network, max_connections=None
             )
         return self._pool
 

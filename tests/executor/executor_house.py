@@ -111,11 +111,13 @@ class House:
         self.redis = redis_client(self.settings)
 
     def stop(self) -> None:
-        self.stop_worker()
-        self.redis.close()
-        self.publisher.close()
-        self.registry.close()
-        self.stop_valkey()
+        try:
+            self.stop_worker()
+        finally:
+            self.redis.close()
+            self.publisher.close()
+            self.registry.close()
+            self.stop_valkey()
 
     def start_valkey(self) -> None:
         socket = self.directory / "valkey.sock"
