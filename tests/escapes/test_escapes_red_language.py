@@ -1,7 +1,7 @@
 """More attempts to leave the language, found by attacking it.
 
-Names that are not quite text, objects
-that stand for others, and library classes given hostile parts. Each is refused; its twin runs.
+Names that are not quite text, objects that stand for others, and library classes given hostile
+parts. Each is refused; its twin runs.
 """
 
 from dataclasses import dataclass
