@@ -1,6 +1,7 @@
 """`cloister namespaces`."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -62,7 +63,8 @@ def delete(connection: Connection, name: str) -> None:
 @click.option("--memory-mb", type=click.IntRange(1), help="Memory of one isolate.")
 @click.option("--wall-ms", type=click.IntRange(1), help="Wall time of one invocation.")
 @click.option("--subrequests", type=click.IntRange(0), help="Subrequests of one invocation.")
-@click.option("--outbound", help="Worker that receives every fetch(); empty for none.")
+@click.option("--outbound", help="[NAMESPACE/]WORKER that gets every fetch(); empty for none.")
+@click.option("--parameter", "parameters", multiple=True, help="What the outbound worker is told.")
 @click.option("--allow", multiple=True, help="Host pattern that fetch() may reach.")
 @click.option("--deny", multiple=True, help="Host pattern that fetch() may not reach.")
 @connected
@@ -83,7 +85,7 @@ def _changes(present: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
     if limits:
         changes["limits"] = {**(present.get("limits") or {}), **limits}
     if options["outbound"] is not None:
-        changes["outbound"] = {"service": options["outbound"]} if options["outbound"] else None
+        changes["outbound"] = _outbound(options["outbound"], options["parameters"])
     if options["allow"] or options["deny"]:
         egress = present.get("egress") or {}
         changes["egress"] = {
@@ -92,6 +94,14 @@ def _changes(present: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
     if not changes:
         raise click.UsageError("Say what to set.")
     return changes
+
+
+def _outbound(worker: str, parameters: Sequence[str]) -> dict[str, Any] | None:
+    if not worker:
+        return None
+    namespace, _, service = worker.rpartition("/")
+    rule = {"service": service, "parameters": list(parameters)}
+    return {**rule, "namespace": namespace} if namespace else rule
 
 
 def _one(name: str) -> str:

@@ -112,3 +112,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         for value in getattr(item, "funcargs", {}).values():
             if isinstance(value, Up) and value.log.exists():
                 report.sections.append(("make up", value.text()[-6000:]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole installations start and stop here: more time than for the other tests."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(300))

@@ -123,7 +123,10 @@ def test_a_killed_process_is_replaced(another_up: Make, http_client: httpx.Clien
         )
         wait_for(serves, f"an answer after kill -9 of {words[0]}")
     wait_for(lambda: _api_answers(account, http_client), "the control API")
-    account.deploy("survivor-2", HELLO)
+    # Queues that are new since the broker came back are consumed too.
+    account.namespaces.create(account_id=account.id, name="late")
+    account.deploy("newcomer", HELLO, namespace="late")
+    assert http_client.get(account.url("newcomer", namespace="late")).text == "Hello World!"
     account.sdk.close()
     running.stop()
     assert running.processes() == {}
@@ -260,3 +263,19 @@ def test_commands_of_the_cli_work_against_it(up: Up, tmp_path: Path) -> None:
     gone = up.cli("workers", "get", "production", "shop")
     assert gone.returncode != 0
     assert len(gone.stderr.splitlines()) == 1
+
+
+def test_the_operators_dispatch_worker_decides(another_up: Make, http_client: httpx.Client) -> None:
+    """examples/plans: a worker runs under the plan that KV names, from the next request on."""
+    plans = {"CLOISTER_DISPATCH_WORKER": "plans:Plans", "PYTHONPATH": "examples/plans"}
+    running = another_up(**plans).start()
+    account = Account(running)
+    store = account.sdk.kv.namespaces.create(account_id=account.id, title="plans")
+    assert http_client.get(account.url("hello")).headers["x-plan"] == "free"
+    account.sdk.kv.namespaces.values.update(
+        "hello", account_id=account.id, namespace_id=store.id, value=b"pro"
+    )
+    assert http_client.get(account.url("hello")).headers["x-plan"] == "pro"
+    assert http_client.get(account.url("nobody")).text == "There is no such site.\n"
+    account.sdk.close()
+    running.stop()

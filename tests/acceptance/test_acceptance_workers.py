@@ -111,16 +111,16 @@ def test_variables_and_secrets_are_on_env_and_secrets_never_come_back(
 
 def test_tags_filter_and_delete(account: Account, http_client: httpx.Client) -> None:
     """Tags set at upload filter the list, and delete what they name."""
-    account.deploy("tagged-1", HELLO, tags=["customer-7", "free"])
-    account.deploy("tagged-2", HELLO, tags=["customer-7"])
+    account.deploy("tagged-1", HELLO, tags=["customer-70", "free"])
+    account.deploy("tagged-2", HELLO, tags=["customer-70"])
     path = f"/accounts/{account.id}/workers/dispatch/namespaces/production/scripts"
-    found = account.sdk.get(path, cast_to=object, options={"params": {"tags": "customer-7:yes"}})
+    found = account.sdk.get(path, cast_to=object, options={"params": {"tags": "customer-70:yes"}})
     assert {item["id"] for item in found["result"]} == {"tagged-1", "tagged-2"}
     fewer = account.sdk.get(
-        path, cast_to=object, options={"params": {"tags": "customer-7:yes,free:no"}}
+        path, cast_to=object, options={"params": {"tags": "customer-70:yes,free:no"}}
     )
     assert [item["id"] for item in fewer["result"]] == ["tagged-2"]
-    account.sdk.delete(path, cast_to=object, options={"params": {"tags": "customer-7:yes"}})
+    account.sdk.delete(path, cast_to=object, options={"params": {"tags": "customer-70:yes"}})
     assert http_client.get(account.url("tagged-1")).status_code == 404
 
 
@@ -142,6 +142,31 @@ def test_a_memory_hog_ends_at_its_limit(account: Account, http_client: httpx.Cli
     answer = http_client.get(account.url("hog"))
     assert (answer.status_code, "1102" in answer.text) == (503, True)
     assert http_client.get(account.url("hello")).status_code == 200
+
+
+def test_waiting_ends_at_the_wall_time(account: Account, http_client: httpx.Client) -> None:
+    """A worker that only waits is ended by the clock, as the namespace bounds it."""
+    account.namespaces.create(account_id=account.id, name="impatient")
+    path = f"/accounts/{account.id}/workers/dispatch/namespaces/impatient"
+    account.sdk.put(path, cast_to=object, body={"limits": {"wall_ms": 200}})
+    source = worker("await asyncio.sleep(20)\nreturn Response()", before="import asyncio")
+    account.deploy("waits", source, namespace="impatient")
+    begun = time.monotonic()
+    answer = http_client.get(account.url("waits", namespace="impatient"))
+    assert answer.status_code == 504
+    assert time.monotonic() - begun < 5
+
+
+def test_only_trusted_namespaces_see_request_cf(
+    account: Account, http_client: httpx.Client
+) -> None:
+    """None, until the namespace is trusted."""
+    account.namespaces.create(account_id=account.id, name="house")
+    account.deploy("cf", worker("return Response(str(request.cf is None))"), namespace="house")
+    assert http_client.get(account.url("cf", namespace="house")).text == "True"
+    path = f"/accounts/{account.id}/workers/dispatch/namespaces/house"
+    account.sdk.put(path, cast_to=object, body={"trusted_workers": True})
+    assert http_client.get(account.url("cf", namespace="house")).text == "False"
 
 
 def test_an_exception_is_1101_and_its_line_is_in_the_logs(

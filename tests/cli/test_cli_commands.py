@@ -263,11 +263,14 @@ def test_namespaces_set_keeps_what_is_not_named(api: Api) -> None:
     """Limits are completed with those of before; nothing named is a usage error."""
     path = "/workers/dispatch/namespaces/production"
     api.answers[f"GET {path}"] = {"success": True, "result": {"limits": {"cpu_ms": 5}}}
-    result = run("namespaces", "set", "production", "--memory-mb", "64", "--trusted", "--deny", "x")
+    outbound = ["--outbound", "platform/gate", "--parameter", "customer"]
+    bounds = ["--memory-mb", "64", "--trusted", "--deny", "x"]
+    result = run("namespaces", "set", "production", *bounds, *outbound)
     assert result.exit_code == 0
     assert json.loads(api.body("PUT")) == {
         "trusted_workers": True,
         "limits": {"cpu_ms": 5, "memory_mb": 64},
+        "outbound": {"namespace": "platform", "service": "gate", "parameters": ["customer"]},
         "egress": {"allow": [], "deny": ["x"]},
     }
     assert run("namespaces", "set", "production").exit_code == 2
