@@ -14,6 +14,7 @@ UNVISITED = {
     "arguments": "functions visit the parts themselves",
     "arg": "functions visit the parts themselves",
     "alias": "imports visit the parts themselves",
+    "comprehension": "comprehensions visit the parts themselves",
     "Load": "says nothing",
     "Store": "says nothing",
     "Del": "says nothing",

@@ -27,7 +27,7 @@ from executor.isolate.policy.facades.loggers import BASES
 from executor.isolate.policy.formatting import Formatter
 from executor.isolate.policy.kinds import METACLASSES
 from executor.isolate.policy.names import is_dunder, is_plain
-from executor.isolate.policy.ownership import is_own_class
+from executor.isolate.policy.ownership import is_class, is_own_class
 
 _BUILTIN_BASES = (
     object, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset,
@@ -138,7 +138,7 @@ def _real_metaclass(stand: Any) -> type:
 
 def may_extend(base: Any) -> bool:
     """Whether a class of the worker may have this base."""
-    if not isinstance(base, type):
+    if not is_class(base):
         return False
     if is_own_class(base) or base in subclassable:
         return True

@@ -4,7 +4,7 @@ import builtins
 from typing import Any, NoReturn
 
 from executor.isolate.policy import building, guards, ownership
-from executor.isolate.policy.kinds import safe_type
+from executor.isolate.policy.kinds import safe_type, type_of
 from executor.isolate.policy.names import is_plain
 from executor.isolate.policy.output import guarded_print
 from executor.isolate.policy.transformer import hidden
@@ -92,11 +92,14 @@ def base_builtins() -> dict[str, Any]:
 def _hidden() -> dict[str, Any]:
     return {
         hidden.GETATTR: guards.read,
+        hidden.GETATTR_PLAIN: getattr,
+        hidden.HASATTR_PLAIN: hasattr,
         hidden.WRITE: guards.write,
         hidden.WRITE_OWN: guards.write_own,
         hidden.WRITE_DUNDER: guards.write_dunder,
         hidden.OWN: ownership.own_classes,
         hidden.TYPE: type,
+        hidden.TYPE_OF: type_of,
         hidden.FOREIGN: guards.foreign,
         hidden.MARK: ownership.MARK,
         hidden.MATCH_ARGS: building.match_args,

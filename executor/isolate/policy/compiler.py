@@ -34,7 +34,10 @@ from executor.isolate.policy.sources import (
     module_of,
 )
 from executor.isolate.policy.transformer import Policy
-from executor.isolate.policy.transformer.scopes import parameters_of
+from executor.isolate.policy.transformer.scopes import names_bound_by
+
+REBINDABLE = ("type", "getattr", "hasattr")
+"""Builtins whose calls are rewritten, unless the module gives the name a meaning of its own."""
 
 
 @dataclass(slots=True)
@@ -165,22 +168,14 @@ def _has_future_annotations(tree: ast.Module) -> bool:
 
 
 def _defined_names(tree: ast.Module) -> frozenset[str]:
-    """Names that the module binds somewhere, parameters included."""
+    """Names that the module binds somewhere, parameters included; ``import *`` may bind any."""
     names: set[str] = set()
     for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()):
-                names.add(name)
-            case ast.FunctionDef(name=name, args=args) | ast.AsyncFunctionDef(name=name, args=args):
-                names.update([name, *parameters_of(args)])
-            case ast.Lambda(args=args):
-                names.update(parameters_of(args))
-            case ast.ClassDef(name=name):
-                names.add(name)
-            case ast.alias(name=name, asname=asname):
-                names.add(asname or name)
-            case _:
-                pass
+        names.update(names_bound_by(node))
+        if isinstance(node, ast.arg):
+            names.add(node.arg)
+    if "*" in names:
+        names.update(REBINDABLE)
     return frozenset(names)
 
 

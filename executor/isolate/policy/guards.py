@@ -20,7 +20,13 @@ from executor.isolate.policy.names import (
     is_plain,
     refusal,
 )
-from executor.isolate.policy.ownership import is_own, is_own_class, is_own_function, is_own_module
+from executor.isolate.policy.ownership import (
+    is_class,
+    is_own,
+    is_own_class,
+    is_own_function,
+    is_own_module,
+)
 from executor.isolate.policy.transformer.hidden import MARK_ATTRIBUTE
 
 Getter = Callable[[Any, str], Any]
@@ -32,6 +38,11 @@ writable_types: set[type] = set()
 """Types of the library whose instances are data; writable.py lists them."""
 
 
+_plain_names: set[str] = set()
+"""Names that were found plain, for a quick answer next time."""
+_MAX_PLAIN_NAMES = 10_000
+
+
 def read(value: Any, name: str) -> Any:
     """``value.name`` for a worker.
 
@@ -41,6 +52,8 @@ def read(value: Any, name: str) -> Any:
     if type(name) is not str:
         raise TypeError("attribute name must be string")
     if is_plain(name):
+        if len(_plain_names) < _MAX_PLAIN_NAMES:
+            _plain_names.add(name)
         return getattr(value, name)
     if handler := HANDLERS.get(name):
         return handler(value, name, getattr)
@@ -56,11 +69,11 @@ def read(value: Any, name: str) -> Any:
 
 
 def _is_tuple(value: object) -> bool:
-    return isinstance(value, tuple) or (isinstance(value, type) and issubclass(value, tuple))
+    return isinstance(value, tuple) or (is_class(value) and issubclass(value, tuple))
 
 
 def _refused(value: object, name: str) -> AttributeError:
-    owner = "class" if isinstance(value, type) else type(value).__name__
+    owner = "class" if is_class(value) else type(value).__name__
     reason = refusal(name) or "names with an underscore belong to the object's own code"
     if not name.startswith("_"):
         reason = refusal(name) or GUARDED_PUBLIC.get(name, reason)
@@ -69,6 +82,8 @@ def _refused(value: object, name: str) -> AttributeError:
 
 def guarded_getattr(value: Any, name: str, default: Any = _missing, /) -> Any:
     """The builtin ``getattr``."""
+    if type(name) is str and name in _plain_names:
+        return getattr(value, name) if default is _missing else getattr(value, name, default)
     if default is _missing:
         return read(value, name)
     try:
@@ -227,7 +242,7 @@ def _initializer(value: Any, name: str, get: Getter) -> Any:
     Python code nothing checks the first argument: ``UserDict.__init__(anything)`` writes to it.
     """
     method = get(value, name)
-    if not isinstance(value, type):
+    if not is_class(value):
         if not is_own(value):
             raise _refused(value, name)
         return method
@@ -255,7 +270,7 @@ def _state(value: Any, name: str, get: Getter) -> Any:
 
     The interpreter's own set any attribute by name.
     """
-    kind = value if isinstance(value, type) else type(_receiver(value))
+    kind = value if is_class(value) else type(_receiver(value))
     provider = next((cls for cls in kind.__mro__ if name in vars(cls)), None)
     if is_own(value) and is_own_class(provider) and type(value) is not super:
         return get(value, name)
@@ -278,7 +293,7 @@ def _receiver(value: Any) -> Any:
 def _setter(value: Any, name: str, get: Getter) -> Any:
     """``object.__setattr__`` and ``super().__setattr__``, with the checks of ``setattr``."""
     method = get(value, name)
-    if isinstance(value, type):
+    if is_class(value):
 
         def unbound(instance: Any, attribute: str, /, *content: Any) -> None:
             _checked_target(instance, attribute)
@@ -297,7 +312,7 @@ def _setter(value: Any, name: str, get: Getter) -> Any:
 def _getter(value: Any, name: str, get: Getter) -> Any:
     """``object.__getattribute__`` and that of ``super()``, with the checks of ``getattr``."""
     method = get(value, name)
-    if isinstance(value, type):
+    if is_class(value):
 
         def unbound(instance: Any, attribute: str, /) -> Any:
             return _checked_read(instance, attribute, partial(method, instance))

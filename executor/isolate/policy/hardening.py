@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import enum
 import random
+import re
 import sys
 import types
 import typing
@@ -18,10 +19,11 @@ from typing import Any
 from executor.isolate.policy import building, output, ownership, writable, zones
 from executor.isolate.policy.bounds import MAX_DEPTH, measure
 from executor.isolate.policy.builtin_names import base_builtins
-from executor.isolate.policy.facades import copying
+from executor.isolate.policy.facades import Facade, copying
 from executor.isolate.policy.facades.structures import check_field_name, check_member_names
 from executor.isolate.policy.transformer import Policy
 
+_QUALIFIED = re.compile(r"^(?:\s*(\w+)\s*\.)?\s*(\w+)")
 _done: list[bool] = []
 
 
@@ -96,6 +98,27 @@ def _guard_dataclasses() -> None:
         return real(cls, check_field_name(name), *arguments)
 
     _replace(dataclasses, "_get_field", get_field)
+    _replace(dataclasses, "_is_type", _is_type)
+
+
+def _is_type(
+    annotation: str, cls: type, module: types.ModuleType, _kind: Any, predicate: Any
+) -> bool:
+    """Whether a text annotation such as ``typing.ClassVar[int]`` names a special type.
+
+    The library compares the worker's ``typing`` with its own module; a worker has the facade.
+    """
+    found = _QUALIFIED.match(annotation)
+    home = sys.modules.get(cls.__module__)
+    if not found or home is None:
+        return False
+    prefix, name = found.groups()
+    if not prefix:
+        return bool(predicate(vars(home).get(name), module))
+    named = vars(home).get(prefix)
+    if type(named) is Facade and vars(named)["__name__"] == module.__name__:
+        return bool(predicate(vars(named).get(name), module))
+    return False
 
 
 def _guard_typing() -> None:

@@ -99,6 +99,4 @@ def without_metaclass(value: Any) -> Any:
 def type_of(value: object) -> type:
     """``type(value)`` as workers see it."""
     kind = type(value)
-    if kind is _Stand or issubclass(kind, type):
-        return safe_type
-    return _STANDS.get(kind, kind)
+    return safe_type if issubclass(kind, type) else _STANDS.get(kind, kind)

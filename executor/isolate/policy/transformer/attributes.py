@@ -12,7 +12,7 @@ from executor.isolate.policy.names import (
     refusal,
 )
 from executor.isolate.policy.transformer import hidden
-from executor.isolate.policy.transformer.base import Walker, hidden_call
+from executor.isolate.policy.transformer.base import Walker, hidden_call, if_own
 from executor.isolate.policy.transformer.formats import is_plain_format
 
 _SUPER_PLAIN = frozenset({"__init__", "__new__", "__init_subclass__", "__post_init__"})
@@ -40,7 +40,10 @@ class Attributes(Walker):
             receiver.receiver_used = True
             return node
         name = ast.Constant(self.mangled(node.attr))
-        return hidden_call(hidden.GETATTR, node.value, name, at=node)
+        guarded = hidden_call(hidden.GETATTR, node.value, name, at=node)
+        if self.is_local(node.value) and node.attr.startswith("_") and not is_dunder(node.attr):
+            return if_own(node.value, node, guarded)
+        return guarded
 
     def _is_super_call(self, node: ast.Attribute) -> bool:
         """``super().__init__`` is bound to the method's own receiver."""
@@ -66,7 +69,9 @@ class Attributes(Walker):
             receiver.receiver_used = True
             return node
         guard = hidden.WRITE_OWN if node.attr.startswith("_") else hidden.WRITE
-        node.value = hidden_call(guard, node.value, at=node.value)
+        guarded = hidden_call(guard, node.value, at=node.value)
+        local = self.is_local(node.value)
+        node.value = if_own(node.value, node.value, guarded) if local else guarded
         return node
 
     def _store_dunder(self, node: ast.Attribute) -> ast.Attribute:

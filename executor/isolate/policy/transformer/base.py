@@ -9,6 +9,7 @@ from RestrictedPython.transformer import RestrictingNodeTransformer
 
 from executor.isolate.frames import Issue
 from executor.isolate.policy.names import definition_refusal
+from executor.isolate.policy.transformer import hidden
 from executor.isolate.policy.transformer.scopes import Scope
 
 Node = TypeVar("Node", bound=ast.AST)
@@ -113,6 +114,10 @@ class Walker(RestrictingNodeTransformer):
                 return f"_{owner}{name}" if owner else name
         return name
 
+    def is_local(self, node: ast.expr) -> bool:
+        """Whether the expression is a variable that only this function's statements bind."""
+        return isinstance(node, ast.Name) and node.id in self.scope.locals
+
     def receiver_scope(self, node: ast.expr) -> Scope | None:
         """The method whose checked receiver this expression is, or None."""
         if not isinstance(node, ast.Name):
@@ -144,6 +149,14 @@ def hidden_call(name: str, *arguments: ast.expr, at: ast.AST) -> ast.Call:
     call = ast.Call(func=ast.Name(name, ast.Load()), args=list(arguments), keywords=[])
     ast.copy_location(call, at)
     return ast.fix_missing_locations(call)
+
+
+def if_own(node: ast.expr, plain: ast.expr, guarded: ast.expr) -> ast.IfExp:
+    """``plain if type(node) in $own else guarded``: no call in the ordinary case."""
+    kind = ast.Call(ast.Name(hidden.TYPE, ast.Load()), [node], [])
+    test = ast.Compare(kind, [ast.In()], [ast.Name(hidden.OWN, ast.Load())])
+    choice = ast.IfExp(test=test, body=plain, orelse=guarded)
+    return ast.fix_missing_locations(ast.copy_location(choice, node))
 
 
 def after_docstring(body: list[ast.stmt]) -> int:

@@ -41,7 +41,8 @@ class Functions(Walker):
     def visit_Lambda(self, node: ast.Lambda) -> Any:
         """Allow lambdas."""
         self._signature(node.args)
-        scope = Scope("function", "<lambda>", frozenset(parameters_of(node.args)))
+        parameters = frozenset(parameters_of(node.args))
+        scope = Scope("function", "<lambda>", parameters, locals=parameters)
         with self.inside(scope):
             self._check_parameters(node, node.args)
             node.body = self.visit(node.body)

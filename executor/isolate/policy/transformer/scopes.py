@@ -7,6 +7,16 @@ from typing import Literal
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
+_OTHER_SCOPES = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.Lambda,
+    ast.ClassDef,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
 _CLASS_FIRST = frozenset({"__new__", "__init_subclass__", "__class_getitem__"})
 
 
@@ -15,7 +25,9 @@ class Scope:
     """One module, class or function.
 
     ``receiver`` is a method's first parameter if nothing in the method rebinds it: one check when
-    the method starts then proves for all of it that the object is the worker's own.
+    the method starts then proves for all of it that the object is the worker's own. ``locals`` are
+    variables that only this function's own statements bind: between a check of one and its use
+    nothing else can run that rebinds it.
     """
 
     kind: Literal["module", "class", "function"]
@@ -24,6 +36,7 @@ class Scope:
     receiver: str | None = None
     receiver_is_class: bool = False
     receiver_used: bool = False
+    locals: frozenset[str] = frozenset()
     globals: set[str] = field(default_factory=set)
 
 
@@ -36,7 +49,8 @@ def parameters_of(arguments: ast.arguments) -> list[str]:
 
 def function_scope(node: Function, *, is_method: bool) -> Scope:
     """The scope of a function; a method's receiver is found here."""
-    scope = Scope("function", node.name, frozenset(parameters_of(node.args)))
+    parameters = frozenset(parameters_of(node.args))
+    scope = Scope("function", node.name, parameters, locals=local_names(parameters, node.body))
     positional = [*node.args.posonlyargs, *node.args.args]
     if not is_method or not positional:
         return scope
@@ -48,14 +62,31 @@ def function_scope(node: Function, *, is_method: bool) -> Scope:
     return scope
 
 
+def local_names(parameters: frozenset[str], body: list[ast.stmt]) -> frozenset[str]:
+    """Parameters and variables of a function, but for those that other scopes may bind."""
+    names, shared = set(parameters), set[str]()
+    own: list[ast.AST] = list(body)
+    while own:
+        node = own.pop()
+        names.update(names_bound_by(node))
+        if not isinstance(node, _OTHER_SCOPES):
+            own.extend(ast.iter_child_nodes(node))
+    for statement in body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Global | ast.Nonlocal):
+                shared.update(node.names)
+    return frozenset(names - shared)
+
+
 def _bound_names(body: list[ast.stmt]) -> Iterator[str]:
     """Every name that is bound or deleted anywhere below, whatever the scope, parameters apart."""
     for statement in body:
         for node in ast.walk(statement):
-            yield from _names_bound_by(node)
+            yield from names_bound_by(node)
 
 
-def _names_bound_by(node: ast.AST) -> Iterator[str]:
+def names_bound_by(node: ast.AST) -> Iterator[str]:
+    """The names that this node alone binds or deletes, parameters apart."""
     match node:
         case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
             yield name
