@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from conftest import MEMORY_BYTES, Native, start_zygote
+from sandbox_rig import MEMORY_BYTES, Native, start_zygote
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

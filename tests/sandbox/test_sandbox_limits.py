@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from conftest import MEMORY_BYTES, Native, Raised, start_zygote
+from sandbox_rig import MEMORY_BYTES, Native, Raised, start_zygote
 
 from cloister.settings import MIB
 from executor.cell import Death, IsolateDied

@@ -6,7 +6,7 @@ import signal
 from contextlib import asynccontextmanager
 
 import pytest
-from conftest import Native, zygote_command
+from sandbox_rig import Native, zygote_command
 
 from cloister.errors import NotReady
 from cloister.settings import MIB, Settings

@@ -1,7 +1,7 @@
 """When a step of the sandbox fails, nothing runs, and the step is named."""
 
 import pytest
-from conftest import MEMORY_BYTES, start_zygote, zygote_command
+from sandbox_rig import MEMORY_BYTES, start_zygote, zygote_command
 
 from cloister.errors import NotReady
 from executor import sandbox
