@@ -15,7 +15,7 @@ from cloister.settings import Settings
 from dispatcher.environment import Environment
 from dispatcher.exchange import Exchange
 from dispatcher.failures import ClientGone, DispatchFailure, Refusal
-from dispatcher.house import PREFIX, create_house
+from dispatcher.house import create_house, own_path
 from dispatcher.intake import IncomingBody, Receive, Scope, Send, take_in
 from dispatcher.messages import Request, Response
 from dispatcher.metrics import Metrics
@@ -62,8 +62,8 @@ class Front:
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1003})
-        elif scope["raw_path"].startswith(PREFIX):
-            await self._house(scope, receive, send)
+        elif (path := own_path(scope["raw_path"])) is not None:
+            await self._house({**scope, "path": path}, receive, send)
         else:
             await self._serve(scope, receive, send)
 
@@ -99,7 +99,7 @@ class Front:
         self._enter(visit)
         try:
             response = await self._answer(visit, scope)
-            await send_response(response, visit.id, scope["method"], send)
+            await send_response(response, visit.id, scope["method"], receive, send)
         except (ClientGone, asyncio.CancelledError):
             visit.outcome = Outcome.CANCELED.value
             raise asyncio.CancelledError from None

@@ -1,7 +1,9 @@
 """The dispatcher's own pages under ``/.cloister/``: a Flask application."""
 
 import ipaddress
+import re
 from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
 
 import redis
 from flask import Flask, Response, abort, request
@@ -10,7 +12,32 @@ from cloister.broker import redis_client
 from cloister.settings import Settings
 from dispatcher.metrics import Metrics
 
-PREFIX = b"/.cloister/"
+OWN = b".cloister"
+
+_ODD = re.compile(rb"^[^/]|/[/.]|[%\\]")
+"""In every target that could mean our pages: no path, an empty or dotted segment, an escape."""
+
+
+def own_path(target: bytes) -> str | None:
+    """The path under ``/.cloister`` that a request's target means, however it is spelled; None for
+    tenants' paths.
+
+    Whoever asks for our pages, a browser or a proxy that normalizes or one that does not, must
+    never get a tenant's answer instead.
+    """
+    if not _ODD.search(target):
+        return None
+    if not target.startswith(b"/"):
+        target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
+    segments: list[bytes] = []
+    for segment in unquote_to_bytes(target).replace(b"\\", b"/").split(b"/"):
+        if segment == b"..":
+            segments = segments[:-1]
+        elif segment not in (b"", b"."):
+            segments.append(segment)
+    if not segments or segments[0].lower() != OWN:
+        return None
+    return "/" + b"/".join([OWN, *segments[1:]]).decode("latin-1")
 
 
 def create_house(settings: Settings, metrics: Metrics, is_serving: Callable[[], bool]) -> Flask:

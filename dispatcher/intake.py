@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloister.settings import Network, Settings
+from dispatcher.cookies import hide_ours
 from dispatcher.failures import BodyTooLarge, ClientGone, Refusal
 from dispatcher.headers import Pairs, end_to_end
 from dispatcher.routing import host_of
@@ -179,7 +180,7 @@ def _headers(
     pairs: Pairs, request_id: str, authority: str, scheme: str, hops: list[str], client_ip: str
 ) -> Pairs:
     replaced = SPOOFABLE | {"host", "expect"}
-    kept = [pair for pair in end_to_end(pairs) if pair[0] not in replaced]
+    kept = [pair for pair in hide_ours(end_to_end(pairs)) if pair[0] not in replaced]
     ours = [
         ("x-forwarded-for", ", ".join(hops)),
         ("x-forwarded-proto", scheme),

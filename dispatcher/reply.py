@@ -4,9 +4,10 @@ import asyncio
 import logging
 
 from cloister.outcomes import Outcome
+from dispatcher.cookies import sets_ours
 from dispatcher.failures import ClientGone, DispatchFailure, Refusal
 from dispatcher.headers import Pairs, end_to_end, is_valid
-from dispatcher.intake import Send
+from dispatcher.intake import Receive, Send
 from dispatcher.messages import Response
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,10 @@ def check(response: Response) -> Response:
     return response
 
 
-async def send_response(response: Response, request_id: str, method: str, send: Send) -> None:
-    """Send it.
+async def send_response(
+    response: Response, request_id: str, method: str, receive: Receive, send: Send
+) -> None:
+    """Send it. The head of a response that streams does not wait for the first bytes.
 
     Raises:
         Aborted: its body failed half-way.
@@ -52,6 +55,7 @@ async def send_response(response: Response, request_id: str, method: str, send: 
     if bodiless or whole is not None:
         await send({"type": "http.response.body", "body": b"" if bodiless else whole})
         return
+    _flush_head(receive)
     try:
         async for chunk in response.body:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -65,6 +69,19 @@ async def send_response(response: Response, request_id: str, method: str, send: 
         log.exception("request %s: the response broke off", request_id)
         raise Aborted(Outcome.INTERNAL.value) from exc
     await send({"type": "http.response.body", "body": b""})
+
+
+def _flush_head(receive: Receive) -> None:
+    """Write the head that gunicorn keeps until there are bytes of the body.
+
+    ASGI has no message for it, so this goes by gunicorn's own names. Where they are not found the
+    head leaves with the first bytes.
+    """
+    protocol = getattr(getattr(receive, "__self__", None), "protocol", None)
+    head = getattr(protocol, "_response_buffer", None)
+    if protocol is not None and head:
+        protocol._response_buffer = None
+        protocol._safe_write(head)
 
 
 def _headers(response: Response, method: str) -> Pairs:
@@ -87,5 +104,5 @@ def _headers(response: Response, method: str) -> Pairs:
 def _encoded(pairs: Pairs, request_id: str) -> list[tuple[bytes, bytes]]:
     ours = [("server", "cloister"), ("x-cloister-request-id", request_id)]
     mine = {name for name, _ in ours} | {"date"}
-    kept = [pair for pair in pairs if pair[0] not in mine]
+    kept = [pair for pair in pairs if pair[0] not in mine and not sets_ours(*pair)]
     return [(n.encode("latin-1"), v.encode("latin-1")) for n, v in [*kept, *ours]]

@@ -27,9 +27,10 @@ limit_request_line = 16 * 1024 + 128
 limit_request_field_size = 128 * 1024
 limit_request_fields = 512
 
-# Who is a proxy is dispatcher.intake's to say, and headers travel as they are: no environ.
+# Who is a proxy is dispatcher.intake's to say.
 forwarded_allow_ips = ""
-header_map = "dangerous"
+# X_Real_IP would be X-Real-IP to a WSGI or CGI application behind us: such names are dropped.
+header_map = "drop"
 
 control_socket_disable = True
 accesslog = None

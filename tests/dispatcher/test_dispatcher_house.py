@@ -18,6 +18,42 @@ def test_health_on_any_host(dispatcher: Dispatcher, host: str) -> None:
     assert dispatcher.request(host, "/.cloister/unknown").status == 404
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(
+            "//.cloister/healthz",
+            "/%2ecloister/healthz",
+            "/%2Ecloiste%72/healthz",
+            "/.CLOISTER/healthz",
+        ),
+        *("/./.cloister/healthz", "/x/../.cloister/healthz", "/%2f.cloister%2fhealthz"),
+        *("/\\.cloister\\healthz", "http://echo.localhost/.cloister/healthz"),
+        *("HTTP://echo.localhost//.cloister/healthz",),
+    ],
+)
+def test_health_in_every_spelling(dispatcher: Dispatcher, target: str) -> None:
+    """No spelling that a proxy or a browser may make of the path gets a worker's answer."""
+    before = len(dispatcher.executor.invocations("echo"))
+    assert dispatcher.request("echo.localhost", target).body == b"ok\n"
+    assert len(dispatcher.executor.invocations("echo")) == before
+
+
+@pytest.mark.parametrize("target", ["/.cloister", "/.cloister/", "http://echo.localhost/.cloister"])
+def test_the_bare_prefix_is_nobodys(dispatcher: Dispatcher, target: str) -> None:
+    """What has no page of ours is not found; it does not fall through to a worker."""
+    assert dispatcher.request("echo.localhost", target).status == 404
+
+
+@pytest.mark.parametrize(
+    "target", ["/.cloisters", "/.well-known/x", "/a/.cloister/healthz", "/%252ecloister/x", "//a"]
+)
+def test_other_paths_are_the_workers(dispatcher: Dispatcher, target: str) -> None:
+    """What only resembles the reserved prefix reaches the worker as it was sent."""
+    url = dispatcher.request("echo.localhost", target).json()["url"]
+    assert url == f"http://echo.localhost{target}"
+
+
 def test_metrics(dispatcher: Dispatcher) -> None:
     """Requests by namespace and outcome, latency, requests under way; unknown names make no
     series."""

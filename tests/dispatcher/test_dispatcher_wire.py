@@ -100,7 +100,7 @@ def test_pipelined_requests_are_answered_in_order(dispatcher: Dispatcher) -> Non
 
 def test_hop_by_hop_headers_stop_here(dispatcher: Dispatcher) -> None:
     """Fields of the connection, and those that Connection names, do not reach the worker; those
-    that sites decide by stay whatever Connection says."""
+    that sites decide by stay whatever Connection says. Names with underscores are dropped."""
     seen = dispatcher.request(
         "echo.localhost",
         headers=(
@@ -114,7 +114,8 @@ def test_hop_by_hop_headers_stop_here(dispatcher: Dispatcher) -> None:
     assert hop.isdisjoint(names)
     assert "x-secret" not in names
     assert names.count("x-kept") == 2
-    assert {"host", "cookie", "x_under"} <= set(names)
+    assert {"host", "cookie"} <= set(names)
+    assert "x_under" not in names
 
 
 def test_expect_100_continue(dispatcher: Dispatcher) -> None:
@@ -280,3 +281,55 @@ def test_forwarded_headers_of_anybody_are_replaced(dispatcher: Dispatcher) -> No
     assert seen["x-forwarded-proto"] == ["http"]
     assert "forwarded" not in seen
     assert "x-forwarded-host" not in seen
+
+
+def test_names_that_become_others_are_dropped(dispatcher: Dispatcher) -> None:
+    """With underscores a field would stand for one of ours wherever names become variables."""
+    with dispatcher.client() as client:
+        seen = forwarded(client, "X_Real_IP: 6.6.6.6", "True_Client_IP: 6.6.6.6", "X-Ok: 1")
+    assert seen["x-real-ip"] == ["127.0.0.1"]
+    assert seen["x-ok"] == ["1"]
+    assert [name for name in seen if "_" in name] == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        ("a=1; cloister_session=SECRET; b=2", "a=1; b=2"),
+        ('cloister_session=SECRET; a=1;b="2 ";  c', 'a=1;b="2 ";  c'),
+        ("a=1; __Host-cloister_session=SECRET", "a=1"),
+        ("a=1;CLOISTER_session=SECRET;\tcloister_x=SECRET;__secure-cloister_=SECRET", "a=1"),
+        ("cloister_session=SECRET", None),
+        ("cloister=1; my_cloister_session=2; a=cloister_session=3", ""),
+        (" a = 1 ;; =;b; \xe9=\xff", ""),
+    ],
+)
+def test_the_dashboards_cookies_stop_here(
+    dispatcher: Dispatcher, sent: str, seen: str | None
+) -> None:
+    """Cookies know no ports, so browsers send the dashboard's session here as well; no worker sees
+    it, and every other cookie arrives as it was sent, to the byte."""
+    echoed = dispatcher.request("echo.localhost", headers=(f"Cookie: {sent}", "X-A: 1")).json()
+    cookies = [v for name, v in echoed["headers"] if name == "cookie"]  # type: ignore[attr-defined]
+    expected = sent.strip() if seen == "" else seen
+    assert cookies == ([] if expected is None else [expected])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("cloister_session=x", "cloister_session=x; Path=/; Max-Age=9", "Cloister_Session=x"),
+        *(" \tcloister_session=x", "=cloister_session=x", "= cloister_session", "cloister_session"),
+        *("__Host-cloister_session=x; Secure; Path=/", "\xc2\xa0cloister_session=x", "cloister_="),
+    ],
+)
+def test_workers_set_no_cookie_of_the_dashboard(dispatcher: Dispatcher, value: str) -> None:
+    """A worker cannot put a session into the browser that the dashboard would take for its own,
+    in none of the spellings that browsers or servers read as that name."""
+
+    def play(executor: FakeExecutor, invocation: Invocation) -> None:
+        executor.begin(invocation, ("Set-Cookie", value), ("set-cookie", "mine=1; Path=/"))
+        executor.end(invocation)
+
+    dispatcher.play("tosser", play)
+    assert dispatcher.request("tosser.localhost").all("set-cookie") == ["mine=1; Path=/"]
