@@ -171,11 +171,13 @@ Note = Cancel | Credit
 class Changed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Note to every process that caches the registry.
 
-    ``script`` None means the namespace itself: made, changed, renamed or deleted.
+    ``script`` None means the namespace itself: made, changed, renamed or deleted. With a
+    ``hostname``, only that custom hostname is meant; the others say where it leads or led.
     """
 
     namespace: str
     script: str | None = None
+    hostname: str | None = None
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ class Front:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._strategies = strategies(settings)
+        self._strategies = strategies(settings, self._hostname)
         self._metrics = Metrics()
         house = create_house(settings, self._metrics, lambda: self._serving)
         self._house = WsgiToAsgi(house)  # type: ignore[no-untyped-call]  # asgiref has no types
@@ -154,11 +154,15 @@ class Front:
             id=visit.id,
             namespace=destination.namespace,
             worker=destination.worker,
+            hostname=destination.hostname,
             client_ip=intake.client_ip,
         )
         dispatcher = Dispatcher(self._services, request, visit.exchanges.append)
         env = Environment(dispatcher, self._declared)
         return check(await self._worker.call(request, env, Context(self._background)))
+
+    async def _hostname(self, host: str) -> tuple[str, str] | None:
+        return await self._services.routes.hostname(host)
 
 
 class _Visit:

@@ -58,8 +58,9 @@ class _Message:
 class Request(_Message):
     """A request. ``url`` is what the tenant's code will see.
 
-    ``namespace`` and ``worker`` are what routing found. ``id`` is shown on error pages and is the
-    id of the invocation in the worker's logs. ``client_ip`` is the visitor's address.
+    ``namespace`` and ``worker`` are what routing found, ``hostname`` the custom hostname by which
+    it did, empty for other ways. ``id`` is shown on error pages and is the id of the invocation in
+    the worker's logs. ``client_ip`` is the visitor's address.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Request(_Message):
         id: str = "",  # noqa: A002 - the natural name, as in the log
         namespace: str = "",
         worker: str = "",
+        hostname: str = "",
         client_ip: str = "",
     ) -> None:
         self.url = url
@@ -80,6 +82,7 @@ class Request(_Message):
         self.id = id
         self.namespace = namespace
         self.worker = worker
+        self.hostname = hostname
         self.client_ip = client_ip
         self._set_body(body)
 
@@ -99,6 +102,7 @@ class Request(_Message):
             id=self.id,
             namespace=self.namespace,
             worker=self.worker,
+            hostname=self.hostname,
             client_ip=self.client_ip,
         )
         if body is None:

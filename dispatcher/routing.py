@@ -14,11 +14,13 @@ _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?
 
 @dataclass(frozen=True)
 class Destination:
-    """Who gets the request, and the path that it sees (as sent, percent-encoded)."""
+    """Who gets the request, and the path that it sees (as sent, percent-encoded). ``hostname`` is
+    the custom hostname that led there, if one did."""
 
     namespace: str
     worker: str
     path: str
+    hostname: str = ""
 
 
 Strategy = Callable[[str, str], Awaitable[Destination | None]]
@@ -85,7 +87,7 @@ class _Hostnames:
 
     async def __call__(self, host: str, path: str) -> Destination | None:
         found = await self._lookup(host)
-        return None if found is None else Destination(*found, path)
+        return None if found is None else Destination(*found, path, hostname=host)
 
 
 class _Subdomains:

@@ -1,4 +1,4 @@
-"""What is deployed: accounts, tokens, namespaces, scripts, versions, KV data.
+"""What is deployed: accounts, tokens, namespaces, scripts, versions, custom hostnames, KV data.
 
 The control plane writes it; dispatchers and executors read it through :class:`RouteCache`.
 """
@@ -10,6 +10,7 @@ from cloister.registry.tags import TagFilter
 from cloister.registry.views import (
     AccountView,
     Bundle,
+    HostnameView,
     KvKey,
     KvNamespaceView,
     KvPut,
@@ -32,6 +33,7 @@ __all__ = [
     "AccountView",
     "Bundle",
     "ChangePublisher",
+    "HostnameView",
     "KvKey",
     "KvNamespaceView",
     "KvPut",

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 
 from cloister.messages import Changed
+from cloister.registry.hostnames import may_be_hostname
 from cloister.registry.notes import ChangeListener
 from cloister.registry.registry import Registry
 from cloister.registry.shelf import Shelf
@@ -13,8 +14,12 @@ from cloister.settings import Settings
 
 ROUTES = 20_000
 NAMESPACES = 2_000
+HOSTNAMES = 20_000
 BUNDLES = 512
 """Entries kept of each kind. A bundle may hold a megabyte of bindings."""
+
+ABSENT = 2_000
+"""Names of each kind kept beside them as leading nowhere."""
 
 AGE_S = 30.0
 """Longest life of an entry: bounds what a lost note (its writer died) can do."""
@@ -35,14 +40,18 @@ class RouteCache:
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self._registry = registry
+        self._domain = settings.domain
         self._callbacks: list[Callback] = []
         self._routes: Shelf[tuple[str, str], Route | None] = Shelf(
-            ROUTES, lambda key: registry.resolve(*key), keep_none=True
+            ROUTES, lambda key: registry.resolve(*key), absent=ABSENT
         )
         self._namespaces: Shelf[str, NamespaceView | None] = Shelf(
-            NAMESPACES, registry.namespace_view, keep_none=True
+            NAMESPACES, registry.namespace_view, absent=ABSENT
         )
-        self._bundles: Shelf[str, Bundle | None] = Shelf(BUNDLES, registry.bundle, keep_none=False)
+        self._hostnames: Shelf[str, tuple[str, str] | None] = Shelf(
+            HOSTNAMES, registry.hostnames.resolve, absent=ABSENT
+        )
+        self._bundles: Shelf[str, Bundle | None] = Shelf(BUNDLES, registry.bundle)
         self._listener = ChangeListener(settings, self._take)
 
     async def start(self) -> None:
@@ -54,6 +63,7 @@ class RouteCache:
         await self._listener.close()
         await self._routes.close()
         await self._namespaces.close()
+        await self._hostnames.close()
         await self._bundles.close()
 
     async def route(self, namespace: str, script: str) -> Route | None:
@@ -63,6 +73,14 @@ class RouteCache:
     async def namespace(self, name: str) -> NamespaceView | None:
         """The namespace of this name; None if there is none."""
         return await self._namespaces.get(name, self._age_s())
+
+    async def hostname(self, host: str) -> tuple[str, str] | None:
+        """Namespace and script of a custom hostname, in lower case without port and final dot; None
+        if there is none. What cannot be one (an address, a name of the platform's own) is not even
+        looked for."""
+        if not may_be_hostname(host, self._domain):
+            return None
+        return await self._hostnames.get(host, self._age_s())
 
     async def bundle(self, version_id: str) -> Bundle | None:
         """What running this version needs; None if it is gone. Versions never change."""
@@ -84,7 +102,10 @@ class RouteCache:
         if changed is None:
             self._routes.clear()
             self._namespaces.clear()
+            self._hostnames.clear()
             self._bundles.clear()
+        elif changed.hostname is not None:
+            self._hostnames.drop(changed.hostname)
         elif changed.script is None:
             self._drop_namespace(changed.namespace)
         else:
@@ -95,12 +116,15 @@ class RouteCache:
     def _drop_namespace(self, name: str) -> None:
         self._namespaces.drop(name)
         self._routes.drop_where(lambda key, _route: key[0] == name)
+        self._hostnames.drop_where(lambda _host, found: found is not None and found[0] == name)
         self._bundles.drop_where(lambda _id, bundle: bundle is None or bundle.namespace == name)
 
     def _drop_script(self, namespace: str, script: str) -> None:
-        self._routes.drop((namespace, script))
-        # Not for truth, as they never change, but so that revoked secrets leave this memory.
         gone = (namespace, script)
+        self._routes.drop(gone)
+        # Its hostnames go with a script, and must not find a later one of its name.
+        self._hostnames.drop_where(lambda _host, found: found == gone)
+        # Not for truth, as they never change, but so that revoked secrets leave this memory.
         self._bundles.drop_where(
             lambda _id, bundle: bundle is None or (bundle.namespace, bundle.script) == gone
         )

@@ -57,6 +57,10 @@ class Work(Session):
         else:
             self.changes += [Changed(namespace=namespace, script=name) for name in scripts]
 
+    def changed_hostname(self, hostname: str, namespace: str, script: str) -> None:
+        """Note that a custom hostname leads elsewhere than it did."""
+        self.changes.append(Changed(namespace=namespace, script=script, hostname=hostname))
+
     def insert(self, model: type[Base]) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that knows ON CONFLICT, in this database's dialect."""
         if self.get_bind().dialect.name == "sqlite":
@@ -65,7 +69,9 @@ class Work(Session):
 
     def rows_changed(self, statement: UpdateBase) -> int:
         """Execute an INSERT, UPDATE or DELETE; how many rows it changed."""
-        return cast("CursorResult[Any]", self.execute(statement)).rowcount
+        # Asked for, as SQLAlchemy does not keep it for an INSERT on PostgreSQL.
+        counted = statement.execution_options(preserve_rowcount=True)
+        return cast("CursorResult[Any]", self.execute(counted)).rowcount
 
 
 class Database:

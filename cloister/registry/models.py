@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     MetaData,
@@ -149,6 +150,29 @@ class ScriptTag(Base):
     )
     tag: Mapped[str] = mapped_column(_name(255), primary_key=True)
     namespace_id: Mapped[str] = mapped_column(ForeignKey("namespaces.id", ondelete="CASCADE"))
+
+
+class Hostname(Base):
+    """A custom hostname: where else than under the platform's own domain a script is found.
+
+    By the namespace's id, so that it follows a rename; it goes with its script.
+    """
+
+    __tablename__ = "hostnames"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["namespace_id", "script"],
+            ["scripts.namespace_id", "scripts.name"],
+            ondelete="CASCADE",
+        ),
+        Index("hostnames_by_script", "namespace_id", "script"),
+    )
+
+    hostname: Mapped[str] = mapped_column(_name(253), primary_key=True)
+    """Lower-case ASCII, as it is in a Host header."""
+    namespace_id: Mapped[str] = mapped_column(String(36))
+    script: Mapped[str] = mapped_column(_name(63))
+    created_at: Mapped[int]
 
 
 class Version(Base):

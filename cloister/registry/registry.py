@@ -7,6 +7,7 @@ from sqlalchemy import select
 from cloister.messages import Changed
 from cloister.registry.accounts import Accounts
 from cloister.registry.database import Database, open_database
+from cloister.registry.hostnames import Hostnames
 from cloister.registry.kv import Kv
 from cloister.registry.migrations import upgrade
 from cloister.registry.models import Namespace, Script, Version
@@ -22,13 +23,14 @@ from cloister.settings import Settings
 class Registry:
     """The stored truth about what is deployed. Synchronous, thread-safe; one a process."""
 
-    def __init__(self, database: Database, cipher: Cipher) -> None:
+    def __init__(self, database: Database, cipher: Cipher, domain: str) -> None:
         self._database = database
         self.accounts = Accounts(database)
         self.tokens = Tokens(database)
         self.namespaces = Namespaces(database)
         self.versions = Versions(database, cipher)
         self.scripts = Scripts(database, self.versions)
+        self.hostnames = Hostnames(database, domain)
         self.kv = Kv(database)
 
     def resolve(self, namespace: str, script: str) -> Route | None:
@@ -92,4 +94,4 @@ def open_registry(
     except BaseException:
         database.close()
         raise
-    return Registry(database, cipher)
+    return Registry(database, cipher, settings.domain)

@@ -9,46 +9,67 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
+ABSENT_AGE_S = 5.0
+"""Longest life of the knowledge that there is nothing."""
+
+
+class _Row(OrderedDict[Key, tuple[float, Value]]):
+    """Values with the time of their read, least recently used first."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+
 
 class Shelf(Generic[Key, Value]):
     """Least recently used out. For one event loop.
 
     At once, one read a key. A read that began before its key was dropped still answers those who
     had asked by then, but is not kept: the next one to ask reads again.
+
+    Keys without a value (the read gave None) have ``absent`` places of their own: strangers choose
+    those keys, and must not push out what is there.
     """
 
-    def __init__(self, capacity: int, load: Callable[[Key], Value], *, keep_none: bool) -> None:
-        self._capacity = capacity
+    def __init__(self, capacity: int, load: Callable[[Key], Value], *, absent: int = 0) -> None:
         self._load = load
-        self._keep_none = keep_none
-        self._kept: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
+        self._present: _Row[Key, Value] = _Row(capacity)
+        self._absent: _Row[Key, Value] = _Row(absent)
         self._reads: dict[Key, asyncio.Task[Value]] = {}
         self._running: set[asyncio.Task[Value]] = set()
 
     async def get(self, key: Key, max_age_s: float) -> Value:
         """The value, read again (in a thread) if missing or older than that. Raises as the read."""
-        kept = self._kept.get(key)
-        if kept is not None and time.monotonic() - kept[0] <= max_age_s:
-            self._kept.move_to_end(key)
-            return kept[1]
+        now = time.monotonic()
+        for row, age_s in (
+            (self._present, max_age_s),
+            (self._absent, min(max_age_s, ABSENT_AGE_S)),
+        ):
+            kept = row.get(key)
+            if kept is not None and now - kept[0] <= age_s:
+                row.move_to_end(key)
+                return kept[1]
         read = self._reads.get(key) or self._begin(key)
         # Shielded: others may wait for the same read when this caller is cancelled.
         return await asyncio.shield(read)
 
     def drop(self, key: Key) -> None:
         """Forget one key."""
-        self._kept.pop(key, None)
+        self._present.pop(key, None)
+        self._absent.pop(key, None)
         self._reads.pop(key, None)
 
     def drop_where(self, gone: Callable[[Key, Value], bool]) -> None:
         """Forget what meets a condition, and every read under way: it may meet it too."""
-        for key in [key for key, (_, value) in self._kept.items() if gone(key, value)]:
-            del self._kept[key]
+        for row in (self._present, self._absent):
+            for key in [key for key, (_, value) in row.items() if gone(key, value)]:
+                del row[key]
         self._reads.clear()
 
     def clear(self) -> None:
         """Forget everything."""
-        self._kept.clear()
+        self._present.clear()
+        self._absent.clear()
         self._reads.clear()
 
     async def close(self) -> None:
@@ -77,12 +98,16 @@ class Shelf(Generic[Key, Value]):
             wanted = self._reads.get(key) is asyncio.current_task()
             if wanted:
                 del self._reads[key]
-        if wanted and (value is not None or self._keep_none):
+        if wanted:
             self._keep(key, began, value)
         return value
 
     def _keep(self, key: Key, began: float, value: Value) -> None:
-        self._kept[key] = (began, value)
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
+        row, other = self._present, self._absent
+        if value is None:
+            row, other = other, row
+        other.pop(key, None)
+        row[key] = (began, value)
+        row.move_to_end(key)
+        if len(row) > row.capacity:
+            row.popitem(last=False)

@@ -178,6 +178,15 @@ class ScriptView(ScriptSummary, frozen=True, kw_only=True):
     version: VersionView
 
 
+class HostnameView(msgspec.Struct, frozen=True, kw_only=True):
+    """A custom hostname, and the script that it leads to."""
+
+    hostname: str
+    namespace: str
+    script: str
+    created_at: int
+
+
 class KvNamespaceView(msgspec.Struct, frozen=True, kw_only=True):
     """A KV namespace."""
 

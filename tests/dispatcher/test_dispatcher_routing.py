@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from dispatcher_rig import Dispatcher
+from dispatcher_rig import Dispatcher, eventually
 
 from cloister.settings import Settings
 from dispatcher.failures import Refusal
@@ -80,7 +80,7 @@ def test_custom_hostnames_come_first() -> None:
         return ("staging", "shop") if host == "x.apps.example.com" else None
 
     found = asyncio.run(find(strategies(SETTINGS, lookup), "x.apps.example.com", "/a"))
-    assert found == Destination("staging", "shop", "/a")
+    assert found == Destination("staging", "shop", "/a", hostname="x.apps.example.com")
     found = asyncio.run(find(strategies(SETTINGS, lookup), "y.apps.example.com", "/a"))
     assert found == Destination("production", "y", "/a")
 
@@ -97,6 +97,36 @@ def test_path_mode(dispatcher: Dispatcher) -> None:
     seen = dispatcher.request("127.0.0.1", "/staging/echo/a%2Fb?q").json()
     assert (seen["namespace"], seen["url"]) == ("staging", "http://127.0.0.1/a%2Fb?q")
     assert dispatcher.request("localhost", "/staging/echo").json()["url"] == "http://localhost/"
+
+
+def test_custom_hostname_mode(dispatcher: Dispatcher) -> None:
+    """The whole path is the worker's, as is its own host; other ways go on as they were."""
+    hostnames = dispatcher.registry.hostnames
+
+    def lead(namespace: str) -> None:
+        hostnames.put(dispatcher.account_id, "shop.test", namespace=namespace, script="echo")
+
+    def namespace_of(host: str) -> object:
+        answer = dispatcher.request(host, "/production/echo/a%2Fb?q")
+        if answer.status != 200:
+            return None
+        seen = answer.json()
+        assert seen["url"] == f"http://{host}/production/echo/a%2Fb?q"
+        assert ["host", host] in seen["headers"]  # type: ignore[operator]
+        return seen["namespace"]
+
+    assert dispatcher.request("shop.test", "/production/echo/").status == 404
+    lead("staging")
+    eventually(lambda: namespace_of("shop.test") == "staging", "the hostname is known")
+    assert namespace_of("SHOP.Test.:8787") == "staging"
+    lead("trusted")
+    eventually(lambda: namespace_of("shop.test") == "trusted", "the hostname has moved")
+    for host in ("www.shop.test", "shop.test.localhost", "other.test"):
+        assert dispatcher.request(host, "/production/echo/").status == 404
+    assert dispatcher.request("127.0.0.1", "/staging/echo/").json()["namespace"] == "staging"
+    assert dispatcher.request("shop.test", "/.cloister/healthz").status == 200
+    hostnames.delete(dispatcher.account_id, "shop.test")
+    eventually(lambda: namespace_of("shop.test") is None, "the hostname is gone")
 
 
 def test_absolute_target_wins_over_host(dispatcher: Dispatcher) -> None:

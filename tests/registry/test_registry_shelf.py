@@ -52,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 async def test_one_read_answers_many(source: Source) -> None:
     """Whoever asks while a read is under way shares it; afterwards none is needed."""
-    shelf = Shelf(10, source.load, keep_none=True)
+    shelf = Shelf(10, source.load, absent=1)
     asking = [asyncio.create_task(shelf.get("k", 30)) for _ in range(20)]
     await source.has_begun()
     source.let_go()
@@ -64,7 +64,7 @@ async def test_one_read_answers_many(source: Source) -> None:
 @pytest.mark.parametrize("how", ["drop", "drop_where", "clear"])
 async def test_a_read_begun_before_a_change_is_not_kept(source: Source, how: str) -> None:
     """Who asked before gets what there was; who asks after never does."""
-    shelf = Shelf(10, source.load, keep_none=True)
+    shelf = Shelf(10, source.load, absent=1)
     before = asyncio.create_task(shelf.get("k", 30))
     await source.has_begun()
     source.value = "two"
@@ -85,7 +85,7 @@ async def test_a_read_begun_before_a_change_is_not_kept(source: Source, how: str
 
 async def test_a_late_read_does_not_replace_a_newer_one(source: Source) -> None:
     """An old read that ends last changes nothing."""
-    shelf = Shelf(10, source.load, keep_none=True)
+    shelf = Shelf(10, source.load, absent=1)
     old = asyncio.create_task(shelf.get("k", 30))
     await source.has_begun()
     shelf.drop("k")
@@ -99,7 +99,7 @@ async def test_a_late_read_does_not_replace_a_newer_one(source: Source) -> None:
 
 async def test_a_cancelled_caller_spoils_nothing(source: Source) -> None:
     """The others still get their answer, and it is kept."""
-    shelf = Shelf(10, source.load, keep_none=True)
+    shelf = Shelf(10, source.load, absent=1)
     first, second = (asyncio.create_task(shelf.get("k", 30)) for _ in range(2))
     await source.has_begun()
     first.cancel()
@@ -111,7 +111,7 @@ async def test_a_cancelled_caller_spoils_nothing(source: Source) -> None:
 
 async def test_errors_are_told_and_not_kept(source: Source) -> None:
     """Everyone who waits gets the error; the next one reads again."""
-    shelf = Shelf(10, source.load, keep_none=True)
+    shelf = Shelf(10, source.load, absent=1)
     source.value = "broken"
     source.let_go(2)
     asking = [shelf.get("k", 30) for _ in range(2)]
@@ -123,7 +123,7 @@ async def test_errors_are_told_and_not_kept(source: Source) -> None:
 
 async def test_age(source: Source, clock: list[float]) -> None:
     """An entry older than asked for is read again; age counts from the read's beginning."""
-    shelf = Shelf(10, source.load, keep_none=True)
+    shelf = Shelf(10, source.load, absent=1)
     source.let_go(3)
     await shelf.get("k", 30)
     clock[0] += 30
@@ -135,26 +135,55 @@ async def test_age(source: Source, clock: list[float]) -> None:
 
 async def test_least_recently_used_goes(source: Source) -> None:
     """The shelf never holds more than it may; what is asked for stays."""
-    shelf = Shelf(2, source.load, keep_none=True)
+    shelf = Shelf(2, source.load, absent=1)
     source.let_go(10)
     for key in ("a", "b", "a", "c", "a", "b"):
         await shelf.get(key, 30)
     assert source.reads == {"a": 1, "b": 2, "c": 1}
 
 
-@pytest.mark.parametrize(("keep_none", "reads"), [(True, 1), (False, 2)])
-async def test_what_is_missing(source: Source, keep_none: bool, reads: int) -> None:
+@pytest.mark.parametrize(("absent", "reads"), [(1, 1), (0, 2)])
+async def test_what_is_missing(source: Source, absent: int, reads: int) -> None:
     """That there is nothing is remembered only where it can change and be told of."""
     source.value = None
     source.let_go(2)
-    shelf = Shelf(2, source.load, keep_none=keep_none)
+    shelf = Shelf(2, source.load, absent=absent)
     assert [await shelf.get("k", 30) for _ in range(2)] == [None, None]
     assert source.reads["k"] == reads
 
 
+async def test_what_is_missing_is_remembered_briefly(source: Source, clock: list[float]) -> None:
+    """Not for as long as what is there; and once it is there, it is found."""
+    source.value = None
+    source.let_go(2)
+    shelf = Shelf(2, source.load, absent=2)
+    await shelf.get("k", 30)
+    clock[0] += shelf_module.ABSENT_AGE_S
+    assert await shelf.get("k", 30) is None
+    clock[0] += 0.1
+    source.value = "one"
+    assert await shelf.get("k", 30) == "one"
+    assert source.reads["k"] == 2
+
+
+async def test_strangers_push_nothing_out(source: Source) -> None:
+    """However many keys without a value are asked for, those with one stay; no more are kept."""
+    shelf = Shelf(2, source.load, absent=2)
+    source.let_go(9)
+    await shelf.get("mine", 30)
+    source.value = None
+    for key in ("a", "b", "c", "d", "c", "mine", "a"):
+        await shelf.get(key, 30)
+    assert source.reads == {"mine": 1, "a": 2, "b": 1, "c": 1, "d": 1}
+    shelf.drop_where(lambda key, _value: key == "a")
+    shelf.drop("d")
+    await shelf.get("a", 30)
+    assert source.reads["a"] == 3
+
+
 async def test_close_waits_for_reads(source: Source) -> None:
     """No thread is left in a read of a registry that is about to be closed."""
-    shelf = Shelf(2, source.load, keep_none=True)
+    shelf = Shelf(2, source.load, absent=1)
     asking = asyncio.create_task(shelf.get("k", 30))
     await source.has_begun()
     closing = asyncio.create_task(shelf.close())
