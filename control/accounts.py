@@ -26,14 +26,32 @@ def verify_account_token(account_id: str) -> Response:  # noqa: ARG001 - auth co
     return _verified()
 
 
+@blueprint.get("/user")
+@auth.any_token
+def get_user() -> Response:
+    """Whom the token stands for. It belongs to an account and to no person: there is no email."""
+    return envelope.success({"id": g.token.id})
+
+
+@blueprint.get("/memberships")
+@auth.any_token
+def list_memberships() -> Response:
+    """The token's one account, as wrangler looks for it."""
+    account = house().registry.accounts.get(g.token.account_id)
+    membership = {
+        "id": account.id,
+        "status": "accepted",
+        "account": _shape(account),
+        "roles": [],
+    }
+    return _only(membership)
+
+
 @blueprint.get("/accounts")
 @auth.any_token
 def list_accounts() -> Response:
     """The one account of the token, on the first page."""
-    page = fields.whole("page", 1, 1, 1_000_000)
-    per_page = fields.whole("per_page", 20, 1, 1_000)
-    accounts = [_shape(house().registry.accounts.get(g.token.account_id))] if page == 1 else []
-    return envelope.success(accounts, info=envelope.page_info(page, per_page, len(accounts), 1))
+    return _only(_shape(house().registry.accounts.get(g.token.account_id)))
 
 
 @blueprint.get(ACCOUNT)
@@ -41,6 +59,14 @@ def list_accounts() -> Response:
 def get_account(account_id: str) -> Response:
     """One account."""
     return envelope.success(_shape(house().registry.accounts.get(account_id)))
+
+
+def _only(item: dict[str, Any]) -> Response:
+    """A list of one, on the first page."""
+    page = fields.whole("page", 1, 1, 1_000_000)
+    per_page = fields.whole("per_page", 20, 1, 1_000)
+    items = [item] if page == 1 else []
+    return envelope.success(items, info=envelope.page_info(page, per_page, len(items), 1))
 
 
 def _verified() -> Response:

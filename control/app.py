@@ -13,9 +13,11 @@ from cloister.settings import Settings
 from control import (
     accounts,
     auth,
+    bodies,
     content,
     envelope,
     errors,
+    hostnames,
     kv,
     kv_bulk,
     logs,
@@ -43,6 +45,7 @@ NOUNS = (
     script_settings,
     secrets,
     tags,
+    hostnames,
     logs,
     kv,
     kv_bulk,
@@ -78,6 +81,7 @@ def create_app(
     ).install(app)
     request_id.install(app)
     errors.install(app)
+    bodies.install(app)
     security_headers.install(app, dashboard.blueprint.name)
     app.before_request(_refuse_undecodable_paths)
     app.register_blueprint(_api())

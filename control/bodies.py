@@ -4,11 +4,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from flask import request
+from flask import Flask, g, request
+from werkzeug.exceptions import ClientDisconnected
 
-from control.errors import BAD_BODY, BODY_TOO_LARGE, Problem, Refused
+from control.errors import (
+    BAD_BODY,
+    BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
+    TOO_MANY_UPLOADS,
+    Problem,
+    Refused,
+)
+from control.house import house
+from control.rules import plain
 
 CHUNK_BYTES = 64 * 1024
+SMALL_BYTES = 64 * 1024
+"""A larger body, or one of unknown length, needs one of the few places for uploads."""
+
 JSON_BYTES = 2 * 1024 * 1024
 """Largest ordinary JSON body; metadata with some thousand bindings fits."""
 
@@ -16,17 +29,26 @@ DRAIN_BYTES = 16 * 1024 * 1024
 """What is read and thrown away after a refusal, so that an honest client gets to see the answer."""
 
 
+def install(app: Flask) -> None:
+    """Give an upload's place back when its request is over."""
+    app.teardown_request(_give_place)
+
+
 def chunks(limit_bytes: int, problem: Problem = BODY_TOO_LARGE) -> Iterator[bytes]:
     """The body as it arrives.
 
     Raises:
-        Refused: with ``problem``, as soon as more than ``limit_bytes`` were announced or sent.
+        Refused: with ``problem``, as soon as more than ``limit_bytes`` were announced or sent; or
+            because it comes too slowly, or no place for an upload is free.
     """
-    if (request.content_length or 0) > limit_bytes:
+    announced = request.content_length or 0
+    if announced > limit_bytes:
         _drain()
         raise Refused(problem)
+    if announced > SMALL_BYTES or "Transfer-Encoding" in request.headers:
+        _take_place()
     received = 0
-    while chunk := request.stream.read(CHUNK_BYTES):
+    while chunk := _read(CHUNK_BYTES):
         received += len(chunk)
         if received > limit_bytes:
             _drain()
@@ -56,15 +78,37 @@ def json_object(limit_bytes: int = JSON_BYTES) -> dict[str, Any]:
     return value
 
 
-def decode_json(data: bytes, problem: Problem = BAD_BODY) -> Any:
-    """Decode untrusted JSON. Raises :class:`Refused` with ``problem``."""
+def decode_json(data: bytes, problem: Problem = BAD_BODY, at: str = "") -> Any:
+    """Decode untrusted JSON, found at this pointer. Raises :class:`Refused` with ``problem``."""
     try:
-        return msgspec.json.decode(data)
+        value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise Refused(problem, f"{problem.message.rstrip('.')}: {exc}.") from exc
+    plain.check(value, problem, at)
+    return value
+
+
+def _read(most_bytes: int) -> bytes:
+    try:
+        return request.stream.read(most_bytes)
+    except (TimeoutError, ClientDisconnected) as exc:
+        raise Refused(BODY_TOO_SLOW) from exc
 
 
 def _drain() -> None:
     left = DRAIN_BYTES
-    while left > 0 and (chunk := request.stream.read(min(CHUNK_BYTES, left))):
+    while left > 0 and (chunk := _read(min(CHUNK_BYTES, left))):
         left -= len(chunk)
+
+
+def _take_place() -> None:
+    if g.get("has_place"):
+        return
+    if not house().uploads.take():
+        raise Refused(TOO_MANY_UPLOADS)
+    g.has_place = True
+
+
+def _give_place(_exc: BaseException | None) -> None:
+    if g.pop("has_place", False):
+        house().uploads.give()

@@ -65,6 +65,10 @@ TOO_MANY_TAGS = Problem(100103, 400, "A Worker has at most 8 tags.")
 NAMESPACE_NOT_FOUND = Problem(100119, 404, "This dispatch namespace does not exist.")
 BAD_BINDING_TYPE = Problem(100153, 400, "A binding has an unknown type.")
 
+HOSTNAME_TAKEN = Problem(1406, 409, "Another account has this hostname.")
+HOSTNAME_INVALID = Problem(1407, 400, "This cannot be a custom hostname.")
+HOSTNAME_NOT_FOUND = Problem(1436, 404, "The custom hostname was not found.")
+
 KV_KEY_NOT_FOUND = Problem(10009, 404, "get: 'key not found'")
 KV_NAMESPACE_NOT_FOUND = Problem(10013, 404, "list keys: 'namespace not found'")
 KV_TITLE_TAKEN = Problem(10014, 400, "A namespace with this account ID and title already exists.")
@@ -74,6 +78,9 @@ TOKEN_NOT_FOUND = Problem(1001, 404, "The account has no such token.")
 METHOD_UNKNOWN = Problem(7001, 405, "This method is not available for that URI.")
 ROUTE_UNKNOWN = Problem(7003, 404, "Could not route to that path: no such route or identifier.")
 UNAVAILABLE = Problem(10013, 503, "A service that this needs does not answer. Try again.")
+LENGTH_REQUIRED = Problem(10006, 411, "A form must come with its length.")
+BODY_TOO_SLOW = Problem(10006, 408, "The body did not come in time, or not to its end.")
+TOO_MANY_UPLOADS = Problem(10429, 429, "Too many large uploads at once. Try again in a moment.")
 TOO_MANY_STREAMS = Problem(10429, 429, "Too many open streams. Close one and try again.")
 
 TABLE: dict[int, Problem] = {
@@ -93,6 +100,7 @@ TABLE: dict[int, Problem] = {
         TAG_TOO_LARGE,
         TOO_MANY_TAGS,
         NAMESPACE_NOT_FOUND,
+        HOSTNAME_INVALID,
     )
 }
 """What the ground floor's :class:`Invalid` may carry as its code."""

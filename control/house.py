@@ -12,11 +12,17 @@ from cloister.registry import Registry
 from cloister.secrets import Cipher
 from cloister.settings import Settings
 from control.compiler import Compiles
+from control.places import Places
 
 _KEY = "cloister"
 
 STREAMS = 8
 """Open tails at once: each holds a thread, and the API needs some too."""
+
+UPLOADS = 4
+"""Large bodies held at once, of 64 MiB and more each. Four more wait, the rest is refused."""
+
+UPLOAD_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +37,9 @@ class House:
     cipher: Cipher
     stopping: Callable[[], bool]
     streams: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(STREAMS))
+    uploads: Places = field(
+        default_factory=lambda: Places(UPLOADS, waiting=UPLOADS, wait_s=UPLOAD_WAIT_S)
+    )
 
     def install(self, app: Flask) -> None:
         """Make it what :func:`house` finds."""

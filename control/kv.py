@@ -200,5 +200,5 @@ def _received() -> tuple[bytes, str | None]:
 
 def _json_text(data: bytes) -> str | None:
     """Checked JSON, compact; None for null."""
-    value = bodies.decode_json(data)
+    value = bodies.decode_json(data, at="/metadata")
     return None if value is None else msgspec.json.encode(value).decode()

@@ -20,6 +20,7 @@ from control.errors import (
 )
 from control.house import house
 from control.kv import ONE, expiration, extras, mine
+from control.rules import plain
 
 blueprint = Blueprint("kv_bulk", __name__)
 
@@ -96,6 +97,7 @@ def get(account_id: str, kv_id: str) -> Response:
 
 
 def _put(pair: Pair, pointer: str) -> KvPut:
+    plain.check(pair.metadata, BAD_BODY, f"{pointer}/metadata")
     metadata = None if pair.metadata is None else msgspec.json.encode(pair.metadata).decode()
     return KvPut(
         key=pair.key,

@@ -10,6 +10,8 @@ NAMESPACES = f"{ACCOUNT}/workers/dispatch/namespaces"
 NAMESPACE = f"{NAMESPACES}/<namespace>"
 SCRIPTS = f"{NAMESPACE}/scripts"
 SCRIPT = f"{SCRIPTS}/<script>"
+HOSTNAMES = f"{ACCOUNT}/workers/dispatch/hostnames"
+HOSTNAME = f"{HOSTNAMES}/<hostname>"
 
 
 def namespace_of(account_id: str, namespace: str) -> NamespaceDetail:

@@ -5,15 +5,13 @@ One process with threads: the API waits on the database and the compiler, and fe
 
 from typing import Any
 
-from flask import Flask
-
 from cloister.settings import Settings
 from control.app import create_app
 
 _settings = Settings.from_env()
 
 bind = _settings.control_bind
-worker_class = "gthread"
+worker_class = "control.worker.Worker"
 workers = 1
 threads = 16
 keepalive = 30
@@ -24,9 +22,6 @@ forwarded_allow_ips: str = ""
 control_socket_disable = True
 accesslog = None
 proc_name = "cloister-control"
-
-CLIENT_WAIT_S = 30
-"""Longest wait for the next bytes from or to a client; then its thread is free again."""
 
 _worker: Any = None
 
@@ -40,21 +35,9 @@ def post_fork(_server: Any, worker: Any) -> None:
 def __getattr__(name: str) -> Any:
     """Make ``app`` when gunicorn asks for it: after the fork."""
     if name == "app":
-        return _with_client_wait(create_app(_settings, stopping=_stopping))
+        return create_app(_settings, stopping=_stopping)
     raise AttributeError(name)
 
 
 def _stopping() -> bool:
     return _worker is not None and not _worker.alive
-
-
-def _with_client_wait(app: Flask) -> Any:
-    """Bound each wait for a client: gthread does not, and a stalled one would keep a thread."""
-
-    def bounded(environ: dict[str, Any], start_response: Any) -> Any:
-        client = environ.get("gunicorn.socket")
-        if client is not None:
-            client.settimeout(CLIENT_WAIT_S)
-        return app(environ, start_response)
-
-    return bounded

@@ -24,6 +24,7 @@ from control import auth, envelope, logs
 from control.dashboard import session
 from control.errors import (
     FORBIDDEN,
+    LENGTH_REQUIRED,
     SCRIPT_NOT_FOUND,
     STILL_REFERENCED,
     UNAUTHENTICATED,
@@ -40,6 +41,7 @@ blueprint = Blueprint("dashboard", __name__, template_folder="pages")
 FORM_BYTES = 64 * 1024
 WORKERS_A_PAGE = 50
 INVOCATIONS = 25
+HOSTNAMES = 20
 
 _PUBLIC = frozenset({"dashboard.sign_in", "dashboard.style", "dashboard.icon"})
 
@@ -51,6 +53,8 @@ def admit() -> Any:
     posts = request.method not in auth.READING
     if posts and request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
         raise Refused(FORBIDDEN, "That form was not sent from here.")
+    if posts and request.content_length is None:
+        raise Refused(LENGTH_REQUIRED)
     if request.endpoint in _PUBLIC:
         return None
     found = session.current()
@@ -197,6 +201,9 @@ def _worker_page(view: ScriptView, problem: str | None) -> str:
         "worker.html",
         worker=view,
         limits=limits.as_dict(view.version.limits),
+        hostnames=house().registry.hostnames.list(
+            g.token.account_id, namespace=view.namespace, script=view.name, limit=HOSTNAMES
+        ),
         bindings=[_binding(item) for item in bindings.visible(view.version.bindings)],
         invocations=_invocations(view),
         problem=problem,

@@ -133,6 +133,21 @@ def test_worker_page(browser: httpx.Client, upload: Upload, valkey: redis.Redis)
     assert "1.2 ms CPU" in page.text
 
 
+def test_hostnames_on_the_worker_page(
+    browser: httpx.Client, upload: Upload, api: httpx.Client
+) -> None:
+    """Those that lead to it, if any do; a long list is cut."""
+    upload("hello")
+    sign_in(browser)
+    assert "Hostnames" not in browser.get("/namespaces/production/workers/hello").text
+    for number in range(21):
+        body = {"namespace": "production", "script": "hello"}
+        api.put(f"/workers/dispatch/hostnames/n{number:02}.shop.test", json=body)
+    page = browser.get("/namespaces/production/workers/hello").text
+    assert "n00.shop.test, n01.shop.test" in page
+    assert "n19.shop.test, and more" in page
+
+
 def test_filter_and_pages(
     browser: httpx.Client, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:

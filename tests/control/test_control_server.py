@@ -1,65 +1,14 @@
 """The real command under gunicorn: what only a real server shows."""
 
 import contextlib
-import os
 import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
-import pytest
-
-from cloister.settings import Settings
 
 ACCOUNT = "a" * 32
-TOKEN = "test-token-0123456789abcdef"
 S = "/workers/dispatch/namespaces/production/scripts/hello"
-
-
-@pytest.fixture
-def address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
-
-
-@pytest.fixture
-def process(settings: Settings, registry: object, address: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:control.server"]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("CLOISTER")},
-        "CLOISTER_DATA": settings.data,
-        "CLOISTER_REDIS_URL": settings.redis_url,
-        "CLOISTER_SECRET_KEY": settings.secret_key,
-        "CLOISTER_CONTROL_BIND": address,
-    }
-    with subprocess.Popen(
-        [*command, "control.server:app"],
-        env=environment,
-        cwd=Path(__file__).parents[2],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        assert running.stderr is not None
-        for line in running.stderr:
-            if "Booting worker" in line:
-                break
-        yield running
-        if running.poll() is None:
-            running.kill()
-
-
-@pytest.fixture
-def client(process: object, address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(
-        base_url=f"http://{address}/client/v4/accounts/{ACCOUNT}",
-        headers={"Authorization": f"Bearer {TOKEN}"},
-        trust_env=False,
-        timeout=30,
-    ) as opened:
-        yield opened
 
 
 def test_paths_arrive_as_sent(client: httpx.Client) -> None:
