@@ -18,6 +18,7 @@ COMMANDS = (
     "tail",
     "namespaces",
     "workers",
+    "hostnames",
     "tokens",
     "doctor",
 )

@@ -6,7 +6,7 @@ import time
 import cloudflare
 import httpx
 import pytest
-from acceptance_installation import Account, wait_for
+from acceptance_installation import Account, Up, wait_for
 
 HELLO = """
 from workers import Response, WorkerEntrypoint
@@ -402,6 +402,25 @@ def test_a_new_namespace_is_served_at_once(account: Account, http_client: httpx.
     assert http_client.get(account.url("first", namespace="staging")).text == "Hello World!"
     account.namespaces.delete("staging", account_id=account.id)
     assert http_client.get(account.url("first", namespace="staging")).status_code == 404
+
+
+def test_a_custom_hostname(up: Up, account: Account, http_client: httpx.Client) -> None:
+    """Set with the command, it leads to the worker, whole paths and all; then it does no more."""
+    account.deploy("vanity", worker("return Response(request.url)"))
+    port = account.dispatch_url.rpartition(":")[2]
+
+    def call() -> httpx.Response:
+        headers = {"Host": f"shop.customer.test:{port}"}
+        return http_client.get(f"{account.dispatch_url}/production/x?q=1", headers=headers)
+
+    assert call().status_code == 404
+    made = up.cli("hostnames", "set", "Shop.Customer.test", "production", "vanity")
+    assert made.stdout == "shop.customer.test leads to production/vanity\n"
+    found = wait_for(lambda: (answer := call()).is_success and answer, "the hostname")
+    assert found.text == f"http://shop.customer.test:{port}/production/x?q=1"
+    assert "shop.customer.test" in up.cli("hostnames", "list").stdout
+    assert up.cli("hostnames", "delete", "shop.customer.test").returncode == 0
+    wait_for(lambda: call().status_code == 404, "the end of the hostname")
 
 
 def test_wait_until_goes_on_after_the_response(account: Account, http_client: httpx.Client) -> None:

@@ -284,6 +284,21 @@ def test_deleting_a_namespace_asks_first(api: Api) -> None:
     assert api.paths() == ["DELETE /workers/dispatch/namespaces/staging"]
 
 
+def test_hostnames(api: Api) -> None:
+    """Listed over all pages, set, deleted; the name is one segment of the path."""
+    path = "/workers/dispatch/hostnames"
+    item = {"hostname": "shop.test", "namespace": "production", "script": "shop"}
+    api.answers[f"GET {path}"] = {"success": True, "result": [item], "result_info": {"cursor": ""}}
+    assert json.loads(run("hostnames", "list", "--json").output) == [item]
+    assert "shop.test" in run("hostnames", "list").output
+    api.answers[f"PUT {path}/Shop.test"] = {"success": True, "result": item}
+    shown = run("hostnames", "set", "Shop.test", "production", "shop").output
+    assert shown == "shop.test leads to production/shop\n"
+    assert json.loads(api.body("PUT")) == {"namespace": "production", "script": "shop"}
+    assert run("hostnames", "delete", "a/ü").output == "deleted a/ü\n"
+    assert api.paths()[-1] == f"DELETE {path}/a%2F%C3%BC"
+
+
 def test_a_token_is_printed_once(api: Api) -> None:
     """With the restrictions that were asked for."""
     api.answers["POST /tokens"] = {"success": True, "result": {"value": "secret-text"}}
