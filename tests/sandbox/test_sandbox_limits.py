@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 
 import pytest
 from sandbox_rig import MEMORY_BYTES, Native, Raised, start_zygote
@@ -108,8 +109,12 @@ async def test_waiting_costs_no_cpu_time(cell) -> None:
 
 async def test_a_stack_that_overflows_in_c_is_a_fault(cell) -> None:
     """The stack is bounded: endless recursion through C ends that isolate only."""
-    code = "import sys; sys.setrecursionlimit(10 ** 9)\n"
-    died = await cell.death(f"{code}f = lambda x: sorted([0], key=f)\nf(0)")
+    code = "import sys; sys.setrecursionlimit(10 ** 9)\nf = lambda x: sorted([0], key=f)\nf(0)"
+    if sys.version_info >= (3, 12):  # CPython counts recursion in C apart, and stops it first
+        with pytest.raises(Raised, match="RecursionError"):
+            await cell.run(code)
+        return
+    died = await cell.death(code)
     assert died.death is Death.FAULT
 
 
