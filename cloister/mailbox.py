@@ -17,7 +17,7 @@ import msgspec
 import redis
 import redis.asyncio
 
-from cloister.messages import CompileAnswer, Frame, decode_frame, reply_list
+from cloister.messages import CompileAnswer, End, Failure, Reply, decode_frame, reply_list
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,6 @@ REPLY_TTL_S = 120
 FRAMES_A_POP = 128
 BLOCK_S = 5.0
 RECONNECT_S = 0.1
-
-Reply = Frame | CompileAnswer
 
 
 async def push(client: redis.asyncio.Redis, reply_to: str, frames: Iterable[bytes]) -> None:
@@ -51,11 +49,17 @@ async def stop(task: asyncio.Task[None]) -> None:
 
 
 class Inbox:
-    """The frames of one id, in the order sent."""
+    """The frames of one id, in the order sent. ``heard_at`` is when the last one came."""
 
     def __init__(self) -> None:
+        self.heard_at = time.monotonic()
         self._frames: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def has_end(self) -> bool:
+        """Whether the last frame is here, though not taken yet."""
+        return bool(self._frames) and isinstance(self._frames[-1], End | Failure)
 
     async def get(self) -> Reply:
         """The next frame; waits as long as it takes (use ``asyncio.timeout``). One reader only."""
@@ -67,6 +71,7 @@ class Inbox:
     def put(self, frame: Reply) -> None:
         """Hand over a frame; wakes the reader."""
         self._frames.append(frame)
+        self.heard_at = time.monotonic()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -152,6 +152,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, tag="error", omit_defau
 Frame = Head | Chunk | End | Failure
 
 
+class Alive(msgspec.Struct, frozen=True, kw_only=True, tag="alive", omit_defaults=True):
+    """One executor's answer to the :class:`Ask` of the same ``id``: what of it is in its hands."""
+
+    id: str
+    executor: str
+    ids: list[str] = []
+
+
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
     """Note to the executors: nobody waits for this invocation any more."""
 
@@ -165,7 +173,18 @@ class Credit(msgspec.Struct, frozen=True, kw_only=True, tag="credit"):
     bytes: int
 
 
-Note = Cancel | Credit
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
+    """Question to all executors: which of these invocations do you run, or keep waiting?
+
+    Each answers at once with one :class:`Alive`, whatever it has.
+    """
+
+    id: str
+    ids: list[str]
+    reply_to: str
+
+
+Note = Cancel | Credit | Ask
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -274,18 +293,19 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     truncated: bool = False
 
 
-_frame_decoder: msgspec.msgpack.Decoder[Frame | CompileAnswer] = msgspec.msgpack.Decoder(
-    Frame | CompileAnswer
-)
+Reply = Frame | CompileAnswer | Alive
+"""What a reply list holds."""
+
+_reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 _note_decoder: msgspec.msgpack.Decoder[Note] = msgspec.msgpack.Decoder(Note)
 _changed_decoder = msgspec.msgpack.Decoder(Changed)
 
 encode = msgspec.msgpack.Encoder().encode
 
 
-def decode_frame(data: bytes) -> Frame | CompileAnswer:
+def decode_frame(data: bytes) -> Reply:
     """Decode one reply. Raises ``msgspec.DecodeError`` on anything else."""
-    return _frame_decoder.decode(data)
+    return _reply_decoder.decode(data)
 
 
 def decode_note(data: bytes) -> Note:

@@ -11,6 +11,7 @@ from cloister.mailbox import Inbox, Mailbox
 from cloister.messages import (
     EXECUTORS_CHANNEL,
     STREAM_WINDOW_BYTES,
+    Alive,
     Cancel,
     Chunk,
     CompileAnswer,
@@ -24,6 +25,7 @@ from cloister.messages import (
     executor_channel,
 )
 from cloister.outcomes import Outcome
+from dispatcher.enquiry import Enquiry
 from dispatcher.failures import NoAnswer, failure_of
 from dispatcher.headers import end_to_end, is_valid
 from dispatcher.messages import Response
@@ -47,10 +49,12 @@ class Exchange:
         self,
         mailbox: Mailbox,
         publisher: Publisher,
+        enquiry: Enquiry,
         client: redis.asyncio.Redis,
         invocation: Invocation,
     ) -> None:
         self._publisher = publisher
+        self._enquiry = enquiry
         self._redis = client
         self._invocation = invocation
         self._stack = contextlib.ExitStack()
@@ -72,6 +76,7 @@ class Exchange:
         try:
             async with asyncio.timeout(self._left_s()):
                 await self._publisher.publish(self._invocation)
+                self._enquiry.watch(self._invocation, self._inbox)
                 self._start_upload(upload)
                 frame = await self._next()
         except TimeoutError as exc:
@@ -82,6 +87,7 @@ class Exchange:
     def close(self) -> None:
         """Let go. Harmless when called again."""
         self._answered()
+        self._enquiry.forget(self._invocation.id)
         self._stack.close()
         if self._upload is not None:
             self._upload.cancel()
@@ -91,6 +97,11 @@ class Exchange:
             self._finished = True
             channel = executor_channel(self._executor) if self._executor else EXECUTORS_CHANNEL
             self._publisher.note(channel, Cancel(id=self._invocation.id))
+
+    def _finish(self) -> None:
+        """The executor has said its last."""
+        self._finished = True
+        self._enquiry.forget(self._invocation.id)
 
     def _left_s(self) -> float:
         return max(0.0, self._invocation.deadline - time.time())
@@ -119,17 +130,18 @@ class Exchange:
         if upload is not None and upload.done() and (error := upload.exception()) is not None:
             raise error
         if isinstance(frame, Failure):
-            self._finished = True
+            self._finish()
             raise failure_of(frame.outcome, frame.message)
-        if isinstance(frame, CompileAnswer):
-            raise TypeError("a compile answer came to an invocation")
+        if isinstance(frame, CompileAnswer | Alive):
+            raise TypeError(f"{type(frame).__name__} came to an invocation")
         return frame
 
     def _response(self, frame: Frame) -> Response:
         if not isinstance(frame, Head):
             raise TypeError(f"a response began with {type(frame).__name__}")
         self._executor = frame.executor
-        self._finished = frame.end
+        if frame.end:
+            self._finish()
         headers = [pair for pair in end_to_end(frame.headers) if pair[0] not in OURS]
         if not 200 <= frame.status <= 599 or not is_valid(headers):
             raise failure_of(
@@ -150,7 +162,7 @@ class Exchange:
                 owed = self._grant(owed + len(chunk))
             frame = await self._in_time()
             if isinstance(frame, End):
-                self._finished = True
+                self._finish()
                 return
             if not isinstance(frame, Chunk):
                 raise TypeError("a response had two heads")

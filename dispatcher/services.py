@@ -9,12 +9,13 @@ from cloister.mailbox import Mailbox
 from cloister.messages import Invocation
 from cloister.registry import Registry, RouteCache, open_registry
 from cloister.settings import Settings
+from dispatcher.enquiry import Enquiry
 from dispatcher.exchange import Exchange
 from dispatcher.publisher import Publisher
 
 
 class Services:
-    """Registry, route cache, mailbox and publisher of this process."""
+    """Registry, route cache, mailbox, publisher and enquiry of this process."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -22,6 +23,7 @@ class Services:
         self._stack = AsyncExitStack()
         self.mailbox = Mailbox(self._redis, uuid.uuid4().hex)
         self.publisher = Publisher(self._redis, settings.namespace_queue)
+        self.enquiry = Enquiry(self._redis, self.mailbox)
         self.registry: Registry
         self.routes: RouteCache
 
@@ -38,6 +40,8 @@ class Services:
             stack.push_async_callback(self.mailbox.close)
             await self.publisher.start()
             stack.push_async_callback(self.publisher.close)
+            await self.enquiry.start()
+            stack.push_async_callback(self.enquiry.close)
             self._stack = stack.pop_all()
 
     async def close(self) -> None:
@@ -46,4 +50,4 @@ class Services:
 
     def exchange(self, invocation: Invocation) -> Exchange:
         """A conversation about one invocation."""
-        return Exchange(self.mailbox, self.publisher, self._redis, invocation)
+        return Exchange(self.mailbox, self.publisher, self.enquiry, self._redis, invocation)

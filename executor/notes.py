@@ -1,4 +1,5 @@
-"""Notes from dispatchers: who has gone away, and how much more of a response may be sent."""
+"""Notes from dispatchers: who has gone away, how much more of a response may be sent, and what they
+have not heard of for long."""
 
 import asyncio
 import logging

@@ -17,12 +17,12 @@ from cloister.messages import (
     CHUNK_BYTES,
     STREAM_WINDOW_BYTES,
     Chunk,
-    CompileAnswer,
     End,
     Failure,
     Frame,
     Head,
     Headers,
+    Reply,
     encode,
 )
 from cloister.outcomes import Outcome
@@ -45,7 +45,7 @@ class Replies:
         self._open: set[str] = set()
         self._lost: set[str] = set()
 
-    def send(self, reply_to: str, frame: Frame | CompileAnswer) -> None:
+    def send(self, reply_to: str, frame: Reply) -> None:
         """Queue a frame.
 
         Raises:

@@ -13,7 +13,7 @@ from cloister.blobs import Blobs
 from cloister.broker import async_redis
 from cloister.errors import NotReady
 from cloister.limits import NO_LIMITS, Limits, effective
-from cloister.messages import Cancel, CompileJob, Credit, Invocation, Note
+from cloister.messages import Alive, Ask, Cancel, CompileJob, Credit, Invocation, Note
 from cloister.outcomes import Outcome
 from cloister.registry import RouteCache, open_registry
 from cloister.registry.views import Bundle, Route
@@ -67,6 +67,7 @@ class Supervisor:
         self._notes = Notes(self._redis, executor_id, self._take_note)
         self._turns = asyncio.Semaphore(settings.executor_concurrency)
         self._runs: dict[str, tuple[Run, ReplySink]] = {}
+        self._held: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._peaks: WeakKeyDictionary[Isolate, int] = WeakKeyDictionary()
         self._effective = lru_cache(maxsize=1024)(
@@ -116,7 +117,13 @@ class Supervisor:
 
     def submit(self, invocation: Invocation, done: Callable[[], None]) -> None:
         """Run an invocation; ``done`` is called when it is over."""
-        self._spawn(self._run(invocation)).add_done_callback(lambda _task: done())
+        self._held.add(invocation.id)
+
+        def over(_task: "asyncio.Task[None]") -> None:
+            self._held.discard(invocation.id)
+            done()
+
+        self._spawn(self._run(invocation)).add_done_callback(over)
 
     def submit_job(self, job: CompileJob, done: Callable[[], None]) -> None:
         """Do a compile job."""
@@ -148,6 +155,10 @@ class Supervisor:
             log.warning("the answer to compile job %s could not be delivered", job.id)
 
     def _take_note(self, note: Note) -> None:
+        if isinstance(note, Ask):
+            held = [id_ for id_ in note.ids if id_ in self._held]
+            self._replies.send(note.reply_to, Alive(id=note.id, executor=self.id, ids=held))
+            return
         run, sink = self._runs.get(note.id, (None, None))
         if run is None or sink is None:
             return

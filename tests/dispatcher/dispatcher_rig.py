@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,15 +18,21 @@ import kombu.serialization
 import msgspec
 import redis
 
+from cloister.blobs import Blobs
 from cloister.broker import celery_app, redis_client
+from cloister.bundles import encode_sources
+from cloister.embedded import valkey_command, valkey_url
 from cloister.limits import NO_LIMITS, Limits
 from cloister.messages import (
     EXECUTORS_CHANNEL,
+    Alive,
+    Ask,
     Batch,
     End,
     Head,
     Invocation,
     Note,
+    Source,
     body_list,
     decode_note,
     dispatch_queue,
@@ -38,6 +45,7 @@ from cloister.settings import Settings
 DEADLINE_S = 20.0
 REPOSITORY = Path(__file__).parents[2]
 NAMESPACES = ("production", "staging", "trusted")
+DISPATCHER = ("gunicorn", "-c", "python:dispatcher.server", "dispatcher.server:app")
 Play = Callable[["FakeExecutor", Invocation], None]
 
 
@@ -62,11 +70,17 @@ class FakeExecutor:
     def __post_init__(self) -> None:
         self._stop = threading.Event()
         self.paused = threading.Event()
+        self.resting = threading.Event()
         self._listening = self.client.pubsub(ignore_subscribe_messages=True)
         self._listening.subscribe(EXECUTORS_CHANNEL, executor_channel(self.id))
         self._threads = [threading.Thread(target=t) for t in (self._consume, self._listen)]
         for thread in self._threads:
             thread.start()
+
+    def pause(self) -> None:
+        """Take nothing from now on."""
+        self.paused.set()
+        self.resting.wait(DEADLINE_S)
 
     def close(self) -> None:
         self._stop.set()
@@ -110,6 +124,7 @@ class FakeExecutor:
         queues = [dispatch_queue(name) for name in NAMESPACES]
         while not self._stop.is_set():
             if self.paused.is_set():
+                self.resting.set()
                 time.sleep(0.01)
                 continue
             with contextlib.suppress(redis.ConnectionError):
@@ -133,7 +148,15 @@ class FakeExecutor:
             with contextlib.suppress(redis.ConnectionError):
                 message = self._listening.get_message(timeout=0.1)
                 if message is not None:
-                    self.notes.append(decode_note(message["data"]))
+                    self._note(decode_note(message["data"]))
+
+    def _note(self, note: Note) -> None:
+        if not isinstance(note, Ask):
+            self.notes.append(note)
+            return
+        taken = {item.id for batch in self.batches for item in batch}
+        alive = Alive(id=note.id, executor=self.id, ids=sorted(taken & set(note.ids)))
+        self.client.rpush(note.reply_to, encode(alive))
 
 
 def echo(executor: FakeExecutor, invocation: Invocation) -> None:
@@ -229,6 +252,7 @@ class Dispatcher:
     """A dispatcher process, its registry and its fake executor."""
 
     port: int
+    values: dict[str, str]
     settings: Settings
     registry: Registry
     executor: FakeExecutor
@@ -240,6 +264,16 @@ class Dispatcher:
         view = self.registry.namespace_view(namespace)
         assert view is not None
         version = NewVersion(digest="0" * 64, main_module="main.py", limits=limits)
+        self.registry.scripts.put_version(view.id, script, version)
+
+    def deploy_code(self, script: str, code: str, limits: Limits = NO_LIMITS) -> None:
+        """Deploy real code, for a real executor."""
+        source = Source(name="main.py", content_type="text/x-python", data=code.encode())
+        digest, data = encode_sources([source])
+        Blobs.open(self.settings).put(f"source/{digest}", data)
+        view = self.registry.namespace_view("production")
+        assert view is not None
+        version = NewVersion(digest=digest, main_module="main.py", limits=limits)
         self.registry.scripts.put_version(view.id, script, version)
 
     def play(self, script: str, play: Play, namespace: str = "production") -> None:
@@ -286,6 +320,20 @@ def seed(registry: Registry) -> str:
 
 
 @contextlib.contextmanager
+def valkey() -> Iterator[str]:
+    """A server of one's own, by its URL: notes to executors reach all databases of a server."""
+    with tempfile.TemporaryDirectory(prefix="cloister-valkey-") as directory:
+        path = Path(directory) / "valkey.sock"
+        command = valkey_command(path, Path(directory), append_only=False)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            eventually(path.exists, "a socket")
+            yield valkey_url(path)
+        finally:
+            finish(process)
+
+
+@contextlib.contextmanager
 def serving(redis_url: str, directory: Path, **options: str) -> Iterator[Dispatcher]:
     """A dispatcher process with these settings, until the end of the block."""
     port = free_port()
@@ -305,22 +353,24 @@ def serving(redis_url: str, directory: Path, **options: str) -> Iterator[Dispatc
         account_id = seed(registry)
         executor = stack.enter_context(contextlib.closing(FakeExecutor(client)))
         log = directory / "dispatcher.log"
-        process = launch(values, log)
+        process = launch(DISPATCHER, values, log)
         stack.callback(finish, process)
-        started = Dispatcher(port, settings, registry, executor, process, log, account_id)
+        started = Dispatcher(port, values, settings, registry, executor, process, log, account_id)
         await_ready(started)
         for namespace in NAMESPACES:
             started.deploy(namespace, "echo")
         yield started
 
 
-def launch(values: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:dispatcher.server"]
+def launch(
+    command: tuple[str, ...], values: dict[str, str], log: Path
+) -> "subprocess.Popen[bytes]":
+    """One of our processes, with these settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CLOISTER_")}
     path = ":".join(map(str, (REPOSITORY, Path(__file__).parent, REPOSITORY / "examples/plans")))
     with log.open("wb") as output:
         return subprocess.Popen(
-            [*command, "dispatcher.server:app"],
+            [sys.executable, "-m", *command],
             env={**kept, **values, "PYTHONPATH": path},
             stdout=output,
             stderr=output,

@@ -137,7 +137,7 @@ def test_queue_bound(start: Callable[..., Dispatcher]) -> None:
 def test_queue_does_not_grow_by_clients_that_leave(start: Callable[..., Dispatcher]) -> None:
     """Clients that connect and leave cannot fill the queue while no executor takes from it."""
     dispatcher = start(namespace_queue="5")
-    dispatcher.executor.paused.set()
+    dispatcher.executor.pause()
     queue = dispatch_queue("production")
     for _ in range(60):
         with dispatcher.client() as client:
