@@ -183,6 +183,10 @@ def test_accounts_and_tokens(sdk: Cloudflare) -> None:
     assert verified is not None
     assert verified.status == "active"
     assert [a.id for a in sdk.accounts.list()] == [ACCOUNT]
+    user = sdk.user.get()
+    assert user is not None
+    assert user.id == verified.id
+    assert [(m.status, m.account.id) for m in sdk.memberships.list()] == [("accepted", ACCOUNT)]
     resource = f"com.cloudflare.api.account.{ACCOUNT}.dispatch.production"
     made = sdk.accounts.tokens.create(
         account_id=ACCOUNT,
