@@ -43,7 +43,7 @@ class Front:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._strategies = strategies(settings, self._hostname)
-        self._metrics = Metrics()
+        self._metrics = Metrics(shared=settings.dispatcher_processes > 1)
         house = create_house(settings, self._metrics, lambda: self._serving)
         self._house = WsgiToAsgi(house)  # type: ignore[no-untyped-call]  # asgiref has no types
         self._serving = False

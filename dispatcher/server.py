@@ -3,15 +3,26 @@
 gunicorn's lower-case settings are below; ``app`` is what it serves.
 """
 
+import os
+import shutil
+import tempfile
+from typing import Any
+
 from cloister.settings import Settings
-from dispatcher.app import create_app
 
 _settings = Settings.from_env()
 
-app = create_app(_settings)
-
 bind = _settings.dispatch_bind
 workers = _settings.dispatcher_processes
+
+if workers > 1:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="cloister-metrics-")
+
+from dispatcher.app import create_app  # noqa: E402 - prometheus_client reads the variable once
+from dispatcher.metrics import forget_process  # noqa: E402 - as above
+
+app = create_app(_settings)
+
 worker_class = "asgi"
 asgi_lifespan = "on"
 http_parser = "python"
@@ -35,3 +46,15 @@ header_map = "drop"
 control_socket_disable = True
 accesslog = None
 proc_name = "cloister-dispatcher"
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """A dispatcher process has ended, well or not."""
+    if workers > 1:
+        forget_process(worker.pid)
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """All of them have."""
+    if workers > 1:
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

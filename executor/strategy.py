@@ -7,7 +7,7 @@ decodes the message on Celery's thread and passes it to the engine's loop. The h
 
 **Delivery is at most once.** Queues are consumed without acknowledgement: a message leaves Valkey
 when it is taken. A request is not repeated by the platform, because nobody can tell whether the
-tenant's code had already charged a card when its executor died; the client sees a 504 and decides.
+tenant's code had already charged a card when its executor died; the client hears of it and decides.
 What is taken after its deadline is dropped (outcome EXPIRED). This also saves Celery's two writes a
 message.
 """

@@ -338,6 +338,7 @@ def serving(redis_url: str, directory: Path, **options: str) -> Iterator[Dispatc
     """A dispatcher process with these settings, until the end of the block."""
     port = free_port()
     values = {
+        "TMPDIR": str(directory),
         "CLOISTER_DATA": str(directory / "data"),
         "CLOISTER_REDIS_URL": redis_url,
         "CLOISTER_DISPATCH_BIND": f"127.0.0.1:{port}",

@@ -1,13 +1,14 @@
 """The dispatcher's own pages, trusted proxies, and starting with wrong settings."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dispatcher_rig import Dispatcher
+from dispatcher_rig import Dispatcher, eventually
 
 
 @pytest.mark.parametrize("host", ["localhost", "echo.localhost", "anything.example.com", "[::1]"])
@@ -66,6 +67,31 @@ def test_metrics(dispatcher: Dispatcher) -> None:
     assert "nonsense" not in text
     assert "cloister_requests_in_flight 0.0" in text
     assert "cloister_request_seconds_bucket" in text
+
+
+def test_metrics_of_several_processes(start: Callable[..., Dispatcher], tmp_path: Path) -> None:
+    """Whichever process is asked answers for all, also for one that was killed; at the end no file
+    is left."""
+    dispatcher = start(dispatcher_processes="2")
+
+    def served() -> str:
+        text = dispatcher.request("localhost", "/.cloister/metrics").body.decode()
+        assert "cloister_requests_in_flight 0.0" in text
+        return text.partition('cloister_requests_total{namespace="production",outcome="ok"} ')[2]
+
+    for _ in range(20):
+        dispatcher.request("echo.localhost")
+    assert {float(served().split()[0]) for _ in range(20)} == {20}
+    files = tmp_path.glob("cloister-metrics-*/gauge_livesum_*.db")
+    gauges = {int(file.stem.rpartition("_")[2]): file for file in files}
+    del gauges[dispatcher.process.pid]
+    pid, file = gauges.popitem()
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not file.exists(), "a process less")
+    assert float(served().split()[0]) == 20
+    dispatcher.process.terminate()
+    assert dispatcher.process.wait(20) == 0
+    assert list(tmp_path.glob("cloister-metrics-*")) == []
 
 
 def test_metrics_are_not_for_visitors(dispatcher: Dispatcher) -> None:

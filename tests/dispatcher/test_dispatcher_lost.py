@@ -1,7 +1,6 @@
 """Executors that die with requests in their hands: a real dispatcher, real executors, SIGKILL."""
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,19 +84,13 @@ def test_the_client_hears_of_a_killed_executor(alone: Dispatcher, tmp_path: Path
 def test_slowness_is_no_loss(alone: Dispatcher, tmp_path: Path) -> None:
     """A handler that blocks its isolate for longer than any silence is waited for; so is what
     stands behind it, in the executor's memory and in the queue."""
-    alone.deploy_code("blocking", SLOW.format(body="time.sleep(3); return Response('done')"))
-    answers: list[bytes] = []
-
-    def ask() -> None:
-        answers.append(alone.request("blocking.localhost").body)
-
-    with executor(alone, tmp_path / "executor.log"):
+    body = "time.sleep(5 if request.url.endswith('/slow') else 0); return Response('done')"
+    alone.deploy_code("blocking", SLOW.format(body=body))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(executor(alone, tmp_path / "executor.log"))
+        clients = [stack.enter_context(alone.client()) for _ in range(4)]
         started_at = time.monotonic()
-        threads = [threading.Thread(target=ask) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        took_s = time.monotonic() - started_at
-    assert answers == [b"done"] * 3
-    assert took_s > 6  # they did wait for one another
+        for client, path in zip(clients, (b"/slow", b"/", b"/", b"/"), strict=True):
+            client.send(b"GET %b HTTP/1.1\r\nHost: blocking.localhost\r\n\r\n" % path)
+        assert [client.answer().body for client in clients] == [b"done"] * 4
+        assert time.monotonic() - started_at > 5
