@@ -10,19 +10,20 @@ import socket
 import uuid
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
-import kombu.serialization
 import msgspec
 import redis
 import redis.asyncio
-from celery import Celery
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from cloister.messages import COMPILE_QUEUE, COMPILE_TASK
 from cloister.settings import Settings
+
+if TYPE_CHECKING:  # slow to import, and only executors make an app
+    from celery import Celery
 
 CONTENT_TYPE = "application/x-msgpack"
 
@@ -61,11 +62,13 @@ def async_redis(settings: Settings) -> redis.asyncio.Redis:
     )
 
 
-def celery_app(settings: Settings) -> Celery:
+def celery_app(settings: Settings) -> "Celery":
     """The Celery app of every process: msgpack only, no results, no remote control.
 
     Workers are started with ``--without-gossip --without-mingle``: nothing here needs them.
     """
+    from celery import Celery
+
     _register_msgpack()
     app = Celery("cloister", broker=_kombu_url(redis_url(settings)), set_as_current=False)
     app.conf.update(
@@ -151,6 +154,8 @@ def _envelope(task: str, queue: str, pid: int) -> tuple[bytes, bytes, bytes]:
 
 def _register_msgpack() -> None:
     """Give kombu its ``msgpack`` serializer on msgspec, which is here anyway and faster."""
+    import kombu.serialization
+
     register: Callable[..., Any] = kombu.serialization.register
     register("msgpack", _pack, _unpack, content_type=CONTENT_TYPE, content_encoding="binary")
 

@@ -4,15 +4,14 @@
 would be refused.
 """
 
+import logging
 import sys
-
-import structlog
 
 from cloister.errors import NotReady, SettingInvalid
 from cloister.settings import Settings
 from executor.sandbox.probe import Finding, probe
 
-log = structlog.get_logger("executor.doctor")
+log = logging.getLogger(__name__)
 
 
 def admit(settings: Settings) -> frozenset[str]:
@@ -34,7 +33,7 @@ def admit(settings: Settings) -> frozenset[str]:
     missing = [finding for finding in findings if not finding.found]
     for finding in missing:
         if finding.required:
-            log.warning("weaker_sandbox", missing=finding.name, unbounded=finding.bounds)
+            log.warning("a weaker sandbox: no %s, unbounded: %s", finding.name, finding.bounds)
     return frozenset(finding.name for finding in missing)
 
 

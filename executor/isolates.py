@@ -4,12 +4,11 @@ An isolate belongs to one key (a worker version) from its first borrowing on, an
 """
 
 import asyncio
+import logging
 import resource
 import time
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
-
-import structlog
 
 from cloister.errors import NotReady
 from cloister.settings import MIB, Settings
@@ -20,7 +19,7 @@ from executor.zygotes import COMMAND, Zygote
 
 __all__ = ["Death", "Isolate", "IsolateDied", "IsolatePool"]
 
-log = structlog.get_logger("executor.isolates")
+log = logging.getLogger(__name__)
 
 FORKS_AT_ONCE = 8
 RECYCLE_FORKS = 5_000
@@ -193,7 +192,7 @@ class IsolatePool:
     def _on_zygote_ended(self, zygote: Zygote) -> None:
         self._retired.discard(zygote)
         if zygote is self._zygote and not self._closing:
-            log.error("zygote_died", busy=len(self._busy))
+            log.error("the zygote died, and %d busy isolates with it", len(self._busy))
         self._short.set()
 
     async def _refill(self) -> None:
@@ -207,7 +206,7 @@ class IsolatePool:
                     self._blank.append(await self._make())
                 pause_s, _ = BACKOFF_S
             except NotReady as exc:
-                log.error("no_isolate", error=str(exc), pause_s=pause_s)  # noqa: TRY400 - expected
+                log.error("no isolate, trying again in %g s: %s", pause_s, exc)  # noqa: TRY400 - expected
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, longest_s)
                 self._short.set()
@@ -222,7 +221,7 @@ class IsolatePool:
             try:
                 await self._recycle()
             except NotReady as exc:
-                log.warning("zygote_not_recycled", error=str(exc))
+                log.warning("the zygote could not be replaced: %s", exc)
 
     def _expire(self, before_s: float) -> None:
         while self._idle and (oldest := next(iter(self._idle))).idle_since_s < before_s:

@@ -15,9 +15,8 @@ from sqlalchemy import create_engine, text
 
 from cloister.errors import Invalid, NotReady, SettingInvalid
 from cloister.registry import Registry, open_registry
-from cloister.registry import migrations as migrations_module
 from cloister.registry.database import database_url
-from cloister.registry.migrations import _config, upgrade
+from cloister.registry.migrations import _config, head, upgrade
 from cloister.registry.models import Base
 from cloister.settings import Settings
 
@@ -42,6 +41,7 @@ def test_models_and_migrations_agree(registry: Registry) -> None:
     with registry.kv._database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+        assert context.get_current_revision() == head()
 
 
 def test_opening_again_keeps_everything(
@@ -80,8 +80,8 @@ def test_a_failed_migration_leaves_the_schema_before(
         finish(config, revision)
         raise RuntimeError("crash")
 
-    finish = migrations_module.command.upgrade
-    monkeypatch.setattr(migrations_module.command, "upgrade", then_crash)
+    finish = command.upgrade
+    monkeypatch.setattr(command, "upgrade", then_crash)
     with pytest.raises(RuntimeError, match="crash"):
         open_registry(settings)
     monkeypatch.undo()

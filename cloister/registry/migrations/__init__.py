@@ -8,14 +8,17 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from cloister.errors import NotReady
 from cloister.registry.database import Database
+
+if TYPE_CHECKING:  # slow to import, and seldom needed
+    from alembic.config import Config
+
+VERSIONS = Path(__file__).parent / "versions"
 
 LOCK_ID = 0x636C6F6973746572
 """PostgreSQL advisory lock: "cloister"."""
@@ -27,7 +30,16 @@ def upgrade(database: Database) -> None:
     Raises:
         NotReady: the database does not answer, or a newer Cloister has written it.
     """
-    with _alone(database.engine), database.write() as work:
+    with _alone(database.engine):
+        if not _is_current(database):
+            _upgrade(database)
+
+
+def _upgrade(database: Database) -> None:
+    from alembic import command
+    from alembic.util import CommandError
+
+    with database.write() as work:
         connection = work.connection()
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK_ID})
@@ -37,6 +49,19 @@ def upgrade(database: Database) -> None:
             raise NotReady(
                 "The registry's database is not of this release; run the Cloister that wrote it."
             ) from exc
+
+
+def head() -> str:
+    """The newest revision, which the name of its file begins with."""
+    return max(path.name for path in VERSIONS.glob("[0-9]*.py")).partition("_")[0]
+
+
+def _is_current(database: Database) -> bool:
+    with database.read() as session:
+        if not inspect(session.connection()).has_table("alembic_version"):
+            return False
+        found = session.scalar(text("SELECT version_num FROM alembic_version"))
+    return bool(found == head())
 
 
 @contextmanager
@@ -57,7 +82,9 @@ def _alone(engine: Engine) -> Iterator[None]:
         yield
 
 
-def _config(connection: Connection) -> Config:
+def _config(connection: Connection) -> "Config":
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     location = str(Path(__file__).parent).replace("%", "%%")
     config.set_main_option("script_location", location)
