@@ -7,7 +7,9 @@ and comparison, and nothing else.
 
 import abc
 import enum
+import operator
 import types
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 
@@ -17,8 +19,8 @@ class _Stand(type):
     def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
         if cls is safe_type and len(arguments) == 1 and not keywords:
             return type_of(arguments[0])
-        if cls is MethodType:
-            return types.MethodType(*arguments, **keywords)
+        if make := _MAKERS.get(cls):
+            return make(*arguments, **keywords)
         raise TypeError(_refusal(cls))
 
     def __instancecheck__(cls, instance: object) -> bool:
@@ -46,29 +48,42 @@ def _refusal(cls: type) -> str:
 
 _REAL: dict[type, Any] = {}
 _STANDS: dict[type, type] = {}
+_MAKERS: dict[type, Callable[..., Any]] = {}
 
 
-def _stand_in(real: type, name: str = "") -> type:
+def stand_in(
+    real: type, name: str = "", *, make: Callable[..., Any] | None = None, also: tuple[type, ...] = ()
+) -> type:
+    """What workers see of a type, and of its subclasses ``also``; ``make`` answers calls of it."""
     stand = _Stand(name or real.__name__, (), {"__slots__": (), "__doc__": real.__doc__})
     _REAL[stand] = real
-    _STANDS[real] = stand
+    _STANDS.update(dict.fromkeys((real, *also), stand))
+    if make is not None:
+        _MAKERS[stand] = make
     return stand
 
 
-safe_type = _stand_in(type, "type")
-FunctionType = _stand_in(types.FunctionType)
-CodeType = _stand_in(types.CodeType)
-FrameType = _stand_in(types.FrameType)
-TracebackType = _stand_in(types.TracebackType)
-ModuleType = _stand_in(types.ModuleType)
-CellType = _stand_in(types.CellType)
-GeneratorType = _stand_in(types.GeneratorType)
-CoroutineType = _stand_in(types.CoroutineType)
-AsyncGeneratorType = _stand_in(types.AsyncGeneratorType)
-MethodType = _stand_in(types.MethodType)
-BuiltinFunctionType = _stand_in(types.BuiltinFunctionType)
-ABCMeta = _stand_in(abc.ABCMeta)
-EnumType = _stand_in(enum.EnumMeta, "EnumType")
+def is_hidden(kind: type) -> bool:
+    """Whether workers see a stand-in of this type."""
+    return kind in _STANDS
+
+
+safe_type = stand_in(type, "type")
+FunctionType = stand_in(types.FunctionType)
+CodeType = stand_in(types.CodeType)
+FrameType = stand_in(types.FrameType)
+TracebackType = stand_in(types.TracebackType)
+ModuleType = stand_in(types.ModuleType)
+CellType = stand_in(types.CellType)
+GeneratorType = stand_in(types.GeneratorType)
+CoroutineType = stand_in(types.CoroutineType)
+AsyncGeneratorType = stand_in(types.AsyncGeneratorType)
+MethodType = stand_in(types.MethodType, make=types.MethodType)
+BuiltinFunctionType = stand_in(types.BuiltinFunctionType)
+ABCMeta = stand_in(abc.ABCMeta)
+EnumType = stand_in(enum.EnumMeta, "EnumType")
+stand_in(operator.attrgetter)  # made anew, these two would read any name
+stand_in(operator.methodcaller)
 
 _REAL[ModuleType] = (types.ModuleType,)
 
@@ -87,7 +102,7 @@ def count_as_module(kind: type) -> None:
 
 def without_metaclass(value: Any) -> Any:
     """The stand-in of a type that must not be called; any other value unchanged."""
-    if not isinstance(value, type):
+    if not issubclass(type(value), type):  # not isinstance, which an object may fool
         return value
     if value in _STANDS:
         return _STANDS[value]

@@ -12,6 +12,7 @@ from executor.isolate.policy.facades import HINTS, library, make_facade
 from executor.isolate.policy.facades.system import set_modules
 from executor.isolate.policy.hardening import harden
 from executor.isolate.policy.names import definition_refusal
+from executor.isolate.policy.receivers import guard
 from executor.isolate.policy.sources import module_of
 from executor.isolate.policy.transformer import hidden
 
@@ -141,7 +142,8 @@ def _as_facades(modules: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _allow_extension(facade: Any) -> None:
-    """Let workers extend the classes that the platform's modules offer."""
+    """Let workers extend the classes that the platform's modules offer, once they are guarded."""
+    guard(vars(facade).values())
     for name, value in vars(facade).items():
         if isinstance(value, type) and not name.startswith("_"):
             building.subclassable.add(value)

@@ -7,9 +7,12 @@ import mimetypes
 import time
 import zoneinfo
 
+from executor.isolate.env import BINDINGS, Env
 from executor.isolate.policy.compiler import compile_sources
 from executor.isolate.policy.facades import library
 from executor.isolate.policy.hardening import harden
+from executor.isolate.policy.receivers import guard
+from executor.isolate.workers.facade import facades as platform_modules
 
 _WARM_SOURCE = b"""
 import dataclasses, datetime, asyncio
@@ -27,6 +30,9 @@ def warm_up() -> None:
     mimetypes.init(files=[])
     harden()  # before the facades are made: some of what it replaces is in them
     library()
+    for module in platform_modules(Env()).values():
+        guard(vars(module).values())
+    guard(BINDINGS.values())
     for codec in ("ascii", "latin-1", "utf-16", "utf-32", "utf-8-sig", "idna", "punycode"):
         "a".encode(codec)
     "\N{BULLET}".encode("raw_unicode_escape")

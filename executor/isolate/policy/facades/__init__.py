@@ -6,6 +6,7 @@ from typing import Any
 from executor.isolate.policy.facades.facade import Facade, make_facade
 from executor.isolate.policy.facades.replacements import REAL_NAMES, REPLACEMENTS
 from executor.isolate.policy.facades.table import FACADE_NAMES, HINTS, MODULES
+from executor.isolate.policy.receivers import guard
 
 __all__ = ["FACADE_NAMES", "HINTS", "MODULES", "Facade", "library", "make_facade"]
 
@@ -17,6 +18,8 @@ def library() -> dict[str, Facade]:
     if not _library:
         for name in sorted(MODULES, reverse=True):  # a package is made after its modules
             _library[name] = _facade(name)
+        for facade in _library.values():
+            guard(vars(facade).values())
     return _library
 
 
