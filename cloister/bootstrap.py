@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from cloister import addresses, credentials
+from cloister import credentials
 from cloister.credentials import Credentials
 from cloister.errors import CloisterError, Conflict, SettingInvalid
 from cloister.registry import Registry, open_registry
@@ -36,13 +36,7 @@ def bootstrap(settings: Settings) -> Credentials:
             registry.namespaces.create(account_id, settings.default_namespace)
     finally:
         registry.close()
-    made = Credentials(
-        account_id=account_id,
-        api_token=api_token,
-        control_url=addresses.url(settings.control_bind),
-        dispatch_url=addresses.url(settings.dispatch_bind),
-        namespace=settings.default_namespace,
-    )
+    made = credentials.of(settings, account_id, api_token)
     if made != saved:
         credentials.save(settings.data_dir, made)
     return made

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from cloister import addresses
+from cloister.settings import Settings
+
 FILE_NAME = "credentials.json"
 
 
@@ -17,6 +20,27 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     control_url: str
     dispatch_url: str
     namespace: str
+
+
+def of(settings: Settings, account_id: str, api_token: str) -> Credentials:
+    """Those of this account, with what else the settings say."""
+    return Credentials(
+        account_id=account_id,
+        api_token=api_token,
+        control_url=addresses.url(settings.control_bind),
+        dispatch_url=addresses.url(settings.dispatch_bind),
+        namespace=settings.default_namespace,
+    )
+
+
+def kept(settings: Settings) -> Credentials | None:
+    """What was saved, if the settings still say the same."""
+    saved = load(settings.data_dir)
+    if saved is None:
+        return None
+    account_id = settings.account_id or saved.account_id
+    api_token = settings.api_token or saved.api_token
+    return saved if saved == of(settings, account_id, api_token) else None
 
 
 def load(data_dir: Path) -> Credentials | None:

