@@ -57,6 +57,11 @@ class Inbox:
         self._waiter: asyncio.Future[None] | None = None
 
     @property
+    def has_frames(self) -> bool:
+        """Whether there is a frame to take at once."""
+        return bool(self._frames)
+
+    @property
     def has_end(self) -> bool:
         """Whether the last frame is here, though not taken yet."""
         return bool(self._frames) and isinstance(self._frames[-1], End | Failure)
@@ -113,14 +118,22 @@ class Mailbox:
     ) -> None:
         await self.close()
 
+    def open(self, answer_id: str) -> Inbox:
+        """An inbox for the frames of ``answer_id``; open it before the question is sent."""
+        inbox = self._inboxes[answer_id] = Inbox()
+        return inbox
+
+    def shut(self, answer_id: str) -> None:
+        """Expect no more frames of ``answer_id``. Harmless when called again."""
+        self._inboxes.pop(answer_id, None)
+
     @contextlib.contextmanager
     def expect(self, answer_id: str) -> Iterator[Inbox]:
-        """Open an inbox for the frames of ``answer_id``; open it before the question is sent."""
-        inbox = self._inboxes[answer_id] = Inbox()
+        """An inbox for the length of a ``with`` block."""
         try:
-            yield inbox
+            yield self.open(answer_id)
         finally:
-            del self._inboxes[answer_id]
+            self.shut(answer_id)
 
     async def _read(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import time
@@ -80,6 +81,9 @@ class Front:
             return
         self._declared = self._worker.declared(self._services.registry)
         self._serving = True
+        # What was made so far stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._serving = False
@@ -125,21 +129,20 @@ class Front:
         self._metrics.count(visit.namespace, visit.outcome, visit.age_s())
 
     async def _answer(self, visit: "_Visit", scope: Scope) -> Response:
-        accept = next((v.decode("latin-1") for n, v in scope["headers"] if n == b"accept"), "")
         try:
             return await self._dispatch(visit, scope)
         except DispatchFailure as exc:
             visit.outcome = exc.outcome.value
-            return failure_page(exc, visit.id, accept)
+            return failure_page(exc, visit.id, _accept(scope))
         except Refusal as exc:
             visit.outcome = f"refused{exc.status}"
-            return failure_page(exc, visit.id, accept)
+            return failure_page(exc, visit.id, _accept(scope))
         except ClientGone:
             raise
         except Exception:
             log.exception("request %s: the dispatch worker failed", visit.id)
             visit.outcome = "dispatchWorkerException"
-            return outcome_page(Outcome.EXCEPTION, visit.id, accept)
+            return outcome_page(Outcome.EXCEPTION, visit.id, _accept(scope))
 
     async def _dispatch(self, visit: "_Visit", scope: Scope) -> Response:
         intake = take_in(scope, visit.id, self._settings)
@@ -163,6 +166,10 @@ class Front:
 
     async def _hostname(self, host: str) -> tuple[str, str] | None:
         return await self._services.routes.hostname(host)
+
+
+def _accept(scope: Scope) -> str:
+    return next((v.decode("latin-1") for n, v in scope["headers"] if n == b"accept"), "")
 
 
 class _Visit:

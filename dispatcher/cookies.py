@@ -20,17 +20,17 @@ _OURS = re.compile(
 def hide_ours(pairs: Pairs) -> Pairs:
     """A request's fields without our cookies. The other cookies stay as they are, to the byte."""
     shown: Pairs = []
-    for name, value in pairs:
-        if name != "cookie":
-            shown.append((name, value))
-        elif kept := _others(value):
-            shown.append((name, kept))
+    for pair in pairs:
+        if pair[0] != "cookie":
+            shown.append(pair)
+        elif kept := _others(pair[1]):
+            shown.append(("cookie", kept))
     return shown
 
 
-def sets_ours(name: str, value: str) -> bool:
-    """Whether a response's field would set a cookie of ours."""
-    return name == "set-cookie" and _OURS.match(value) is not None
+def sets_ours(value: str) -> bool:
+    """Whether a ``Set-Cookie`` would set a cookie of ours."""
+    return _OURS.match(value) is not None
 
 
 def _others(value: str) -> str:

@@ -1,13 +1,12 @@
 """One invocation's conversation: publish it, wait for the head, read the body, or give up."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator
 
 import redis.asyncio
 
-from cloister.mailbox import Inbox, Mailbox
+from cloister.mailbox import Mailbox
 from cloister.messages import (
     EXECUTORS_CHANNEL,
     STREAM_WINDOW_BYTES,
@@ -26,7 +25,7 @@ from cloister.messages import (
 )
 from cloister.outcomes import Outcome
 from dispatcher.enquiry import Enquiry
-from dispatcher.failures import NoAnswer, failure_of
+from dispatcher.failures import NoAnswer, PlatformFailure, failure_of
 from dispatcher.headers import end_to_end, is_valid
 from dispatcher.messages import Response
 from dispatcher.publisher import Publisher
@@ -37,9 +36,6 @@ CREDIT_BYTES = STREAM_WINDOW_BYTES // 4
 
 SILENCE_S = 15.0
 """How long after the deadline a begun response may be silent before it counts as lost."""
-
-OURS = frozenset({"date", "server", "x-cloister-request-id"})
-"""Response fields that the front door writes itself."""
 
 
 class Exchange:
@@ -57,8 +53,10 @@ class Exchange:
         self._enquiry = enquiry
         self._redis = client
         self._invocation = invocation
-        self._stack = contextlib.ExitStack()
-        self._inbox: Inbox = self._stack.enter_context(mailbox.expect(invocation.id))
+        self._mailbox = mailbox
+        self._inbox = mailbox.open(invocation.id)
+        self.is_closed = False
+        self._error: Exception | None = None
         self._executor: str | None = None
         self._waiting = False
         self._finished = True
@@ -73,22 +71,32 @@ class Exchange:
         """
         self._publisher.enter(self._invocation.namespace)
         self._waiting, self._finished = True, False
+        loop = asyncio.get_running_loop()
+        deadline = loop.call_later(self._left_s(), self._break, NoAnswer())
         try:
-            async with asyncio.timeout(self._left_s()):
-                await self._publisher.publish(self._invocation)
-                self._enquiry.watch(self._invocation, self._inbox)
-                self._start_upload(upload)
-                frame = await self._next()
-        except TimeoutError as exc:
-            raise NoAnswer from exc
+            self._publisher.publish(self._invocation, self)
+            self._start_upload(upload)
+            frame = await self._next()
+        finally:
+            deadline.cancel()
         self._answered()
         return self._response(frame)
 
+    def published(self) -> None:
+        """The publisher says so; the response may even be here already."""
+        if not self._finished:
+            self._enquiry.watch(self._invocation, self._inbox)
+
+    def not_published(self) -> None:
+        """The publisher says so."""
+        self._break(PlatformFailure())
+
     def close(self) -> None:
         """Let go. Harmless when called again."""
+        self.is_closed = True
         self._answered()
         self._enquiry.forget(self._invocation.id)
-        self._stack.close()
+        self._mailbox.shut(self._invocation.id)
         if self._upload is not None:
             self._upload.cancel()
             self._publisher.remove(body_list(self._invocation.id))
@@ -120,15 +128,18 @@ class Exchange:
         self._upload.add_done_callback(self._upload_done)
 
     def _upload_done(self, task: asyncio.Task[None]) -> None:
-        """Wake the reader if the body failed: it meets the error in :meth:`_next`."""
-        if not task.cancelled() and task.exception() is not None:
-            self._inbox.put(End(id=self._invocation.id))
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        """There is no going on. Wakes the reader, which meets the error in :meth:`_next`."""
+        self._error = self._error or error
+        self._inbox.put(End(id=self._invocation.id))
 
     async def _next(self) -> Frame:
         frame = await self._inbox.get()
-        upload = self._upload
-        if upload is not None and upload.done() and (error := upload.exception()) is not None:
-            raise error
+        if self._error is not None:
+            raise self._error
         if isinstance(frame, Failure):
             self._finish()
             raise failure_of(frame.outcome, frame.message)
@@ -142,7 +153,7 @@ class Exchange:
         self._executor = frame.executor
         if frame.end:
             self._finish()
-        headers = [pair for pair in end_to_end(frame.headers) if pair[0] not in OURS]
+        headers = end_to_end(frame.headers)
         if not 200 <= frame.status <= 599 or not is_valid(headers):
             raise failure_of(
                 Outcome.EXCEPTION, "The response's status or headers are not valid HTTP."
@@ -169,6 +180,8 @@ class Exchange:
             chunk = frame.data
 
     async def _in_time(self) -> Frame:
+        if self._inbox.has_frames:
+            return await self._next()
         try:
             async with asyncio.timeout(self._left_s() + SILENCE_S):
                 return await self._next()

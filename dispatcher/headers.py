@@ -71,13 +71,11 @@ class Headers(MutableMapping[str, str]):
 
 def end_to_end(pairs: Pairs) -> Pairs:
     """The fields that may travel on: without hop-by-hop ones and those that Connection names."""
-    named = {
-        token.strip().lower()
-        for name, value in pairs
-        if name == "connection"
-        for token in value.split(",")
-    }
-    dropped = HOP_BY_HOP | (named - NEVER_CONNECTION)
+    dropped = HOP_BY_HOP
+    for name, value in pairs:
+        if name == "connection":
+            named = {token.strip().lower() for token in value.split(",")}
+            dropped |= named - NEVER_CONNECTION
     return [pair for pair in pairs if pair[0] not in dropped]
 
 

@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from cloister.settings import Network, Settings
@@ -35,6 +36,8 @@ SPOOFABLE = frozenset(
     }
 )
 """Fields that say who the client is: only a trusted proxy's, or ours, reach the worker."""
+
+_REPLACED = SPOOFABLE | {"host", "expect"}
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,9 @@ def take_in(scope: Scope, request_id: str, settings: Settings) -> Intake:
     pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
     peer = scope["client"][0] if scope.get("client") else ""
     proxied = _in(peer, settings.trusted_proxies)
-    said = dict(pairs) if proxied else {}
-    scheme, authority, path = _target(scope, dict(pairs))
+    fields = dict(pairs)
+    said = fields if proxied else {}
+    scheme, authority, path = _target(scope, fields)
     authority = _last(said.get("x-forwarded-host")) or authority
     forwarded_scheme = _last(said.get("x-forwarded-proto")).lower()
     scheme = forwarded_scheme if forwarded_scheme in {"http", "https"} else scheme
@@ -97,9 +101,9 @@ class IncomingBody:
     def __init__(self, scope: Scope, receive: Receive, limit_bytes: int) -> None:
         self._receive = receive
         self._limit_bytes = limit_bytes
-        lengths = [v for n, v in scope["headers"] if n == b"content-length"]
-        chunked = any(n == b"transfer-encoding" for n, _ in scope["headers"])
-        self.finished = not chunked and (not lengths or int(lengths[0]) == 0)
+        fields = dict(scope["headers"])
+        chunked = b"transfer-encoding" in fields
+        self.finished = not chunked and int(fields.get(b"content-length", 0)) == 0
         """Whether all of it has been taken, as it has where there is none."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -121,6 +125,8 @@ class IncomingBody:
     async def drain(self) -> None:
         """Take what is left, within bounds, so that a client that still sends reads our answer
         before it meets a closed connection."""
+        if self.finished:
+            return
         taken = 0
         with contextlib.suppress(TimeoutError, ClientGone):
             async with asyncio.timeout(LINGER_S):
@@ -138,7 +144,8 @@ class IncomingBody:
 def _check_sizes(scope: Scope) -> None:
     if len(scope["raw_path"]) + len(scope["query_string"]) > URL_BYTES:
         raise Refusal(414, "URI too long")
-    if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > HEADERS_BYTES:
+    headers = scope["headers"]
+    if sum(map(len, chain.from_iterable(headers))) + 4 * len(headers) > HEADERS_BYTES:
         raise Refusal(431, "Request header fields too large")
 
 
@@ -179,8 +186,7 @@ def _content_length(pairs: Pairs, settings: Settings) -> int | None:
 def _headers(
     pairs: Pairs, request_id: str, authority: str, scheme: str, hops: list[str], client_ip: str
 ) -> Pairs:
-    replaced = SPOOFABLE | {"host", "expect"}
-    kept = [pair for pair in hide_ours(end_to_end(pairs)) if pair[0] not in replaced]
+    kept = [pair for pair in hide_ours(end_to_end(pairs)) if pair[0] not in _REPLACED]
     ours = [
         ("x-forwarded-for", ", ".join(hops)),
         ("x-forwarded-proto", scheme),

@@ -17,6 +17,7 @@ class Metrics:
         self._shared = shared
         self._registry = CollectorRegistry()
         self._namespaces: set[str] = set()
+        self._series: dict[tuple[str, str], Counter] = {}
         self.requests = Counter(
             "cloister_requests",
             "Requests of tenants' visitors by namespace and outcome.",
@@ -41,8 +42,14 @@ class Metrics:
         if namespace and len(self._namespaces) < NAMESPACES:
             self._namespaces.add(namespace)
         known = namespace if namespace in self._namespaces else "(other)"
-        self.requests.labels(known if namespace else "", outcome).inc()
+        self._requests(known if namespace else "", outcome).inc()
         self.seconds.observe(seconds)
+
+    def _requests(self, namespace: str, outcome: str) -> Counter:
+        series = self._series.get((namespace, outcome))
+        if series is None:
+            series = self._series[namespace, outcome] = self.requests.labels(namespace, outcome)
+        return series
 
     def text(self) -> bytes:
         """Prometheus' text format."""

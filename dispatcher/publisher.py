@@ -9,6 +9,7 @@ import logging
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 import redis
@@ -17,7 +18,7 @@ import redis.asyncio
 from cloister.broker import celery_message
 from cloister.mailbox import stop
 from cloister.messages import DISPATCH_TASK, VERSION, Invocation, Note, dispatch_queue, encode
-from dispatcher.failures import Overloaded, PlatformFailure
+from dispatcher.failures import Overloaded
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,22 @@ BATCH_BYTES = 1024 * 1024
 DEPTH_AGE_S = 0.25
 """How long a measured queue depth counts; one request then goes through and measures again."""
 
-Waiting = tuple[bytes, "asyncio.Future[None]"]
-"""An encoded invocation, and who waits for it to be published."""
+
+class Sender(Protocol):
+    """Who has an invocation published."""
+
+    is_closed: bool
+    """Whether it is not wanted any more."""
+
+    def published(self) -> None:
+        """It is on its queue."""
+
+    def not_published(self) -> None:
+        """The broker did not take it, or did not say so."""
+
+
+Waiting = tuple[bytes, Sender]
+"""An encoded invocation, and who sends it."""
 
 
 @dataclass
@@ -90,17 +105,14 @@ class Publisher:
         if not lane.waiting and not lane.gathered and lane.depth < self._bound:
             del self._lanes[namespace]
 
-    async def publish(self, invocation: Invocation) -> None:
-        """Put it on its namespace's queue; returns when it is there. After :meth:`enter`.
+    def publish(self, invocation: Invocation, sender: Sender) -> None:
+        """Put it on its namespace's queue, soon; the sender is told. After :meth:`enter`.
 
         Raises:
-            PlatformFailure: the broker did not take it.
             TypeError: its ``args`` or outbound parameters hold what is no plain data.
         """
-        sent = asyncio.get_running_loop().create_future()
-        self._lanes[invocation.namespace].gathered.append((encode(invocation), sent))
+        self._lanes[invocation.namespace].gathered.append((encode(invocation), sender))
         self._work.set()
-        await sent
 
     def note(self, channel: str, note: Note) -> None:
         """Tell executors something, soon. Lost if the broker is away: executors need no note."""
@@ -149,13 +161,13 @@ class Publisher:
         lane = self._lanes.get(namespace)
         if lane is not None and isinstance(result, int):
             lane.depth, lane.measured_at = result, time.monotonic()
-        for _, sent in batch:
-            if sent.done():
+        for _, sender in batch:
+            if sender.is_closed:
                 continue
             if isinstance(result, int):
-                sent.set_result(None)
+                sender.published()
             else:
-                sent.set_exception(PlatformFailure())
+                sender.not_published()
 
 
 def _batches(gathered: deque[Waiting]) -> list[list[Waiting]]:
@@ -163,13 +175,13 @@ def _batches(gathered: deque[Waiting]) -> list[list[Waiting]]:
     batches: list[list[Waiting]] = []
     size = BATCH_BYTES
     while gathered:
-        data, sent = gathered.popleft()
-        if sent.cancelled():
+        data, sender = gathered.popleft()
+        if sender.is_closed:
             continue
         if size >= BATCH_BYTES or len(batches[-1]) == BATCH:
             batches.append([])
             size = 0
-        batches[-1].append((data, sent))
+        batches[-1].append((data, sender))
         size += len(data)
     return batches
 

@@ -12,6 +12,9 @@ from dispatcher.messages import Response
 
 log = logging.getLogger(__name__)
 
+OURS = frozenset({"date", "server", "x-cloister-request-id"})
+"""Response fields that the front door writes itself."""
+
 NO_BODY = frozenset({204, 205, 304})
 
 
@@ -102,7 +105,10 @@ def _headers(response: Response, method: str) -> Pairs:
 
 
 def _encoded(pairs: Pairs, request_id: str) -> list[tuple[bytes, bytes]]:
-    ours = [("server", "cloister"), ("x-cloister-request-id", request_id)]
-    mine = {name for name, _ in ours} | {"date"}
-    kept = [pair for pair in pairs if pair[0] not in mine and not sets_ours(*pair)]
-    return [(n.encode("latin-1"), v.encode("latin-1")) for n, v in [*kept, *ours]]
+    encoded = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in pairs
+        if name not in OURS and not (name == "set-cookie" and sets_ours(value))
+    ]
+    encoded += [(b"server", b"cloister"), (b"x-cloister-request-id", request_id.encode())]
+    return encoded

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cloister.registry.names import NAME
 from cloister.settings import Settings
@@ -30,6 +31,7 @@ HostnameLookup = Callable[[str], Awaitable[tuple[str, str] | None]]
 """A custom hostname to (namespace, worker)."""
 
 
+@lru_cache(maxsize=4096)
 def host_of(authority: str) -> str:
     """The host of ``host[:port]``: lower case, no port, no final dot, brackets of IPv6 kept.
 
@@ -119,6 +121,7 @@ class _Paths:
         return _checked(parts[1], parts[2], "/" + (parts[3] if len(parts) > 3 else ""))
 
 
+@lru_cache(maxsize=4096)
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host.strip("[]"))

@@ -3,8 +3,10 @@
 import asyncio
 import uuid
 from contextlib import AsyncExitStack
+from functools import lru_cache, partial
 
 from cloister.broker import async_redis
+from cloister.limits import effective
 from cloister.mailbox import Mailbox
 from cloister.messages import Invocation
 from cloister.registry import Registry, RouteCache, open_registry
@@ -19,6 +21,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.limits = lru_cache(maxsize=1024)(partial(effective, settings))
         self._redis = async_redis(settings)
         self._stack = AsyncExitStack()
         self.mailbox = Mailbox(self._redis, uuid.uuid4().hex)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cloister.limits import Limits, effective
+from cloister.limits import Limits
 from cloister.messages import Invocation, Outbound
 from cloister.registry import OutboundRule, Route
 from dispatcher.exchange import Exchange
@@ -128,7 +128,8 @@ class Stub:
         """
         if isinstance(request, str):
             request = Request(request)
-        request = request.replaced(method=method, headers=headers, body=body)
+        if method is not None or headers is not None or body is not None:
+            request = request.replaced(method=method, headers=headers, body=body)
         services = self._dispatcher.services
         route = await services.routes.route(self._namespace, self._name)
         if route is None:
@@ -143,7 +144,7 @@ class Stub:
     ) -> Invocation:
         services = self._dispatcher.services
         settings = services.settings
-        limits = effective(settings, route.namespace_limits, route.script_limits, self._limits)
+        limits = services.limits(route.namespace_limits, route.script_limits, self._limits)
         wait_ms = (limits.wall_ms or settings.max_wall_ms) + settings.queue_wait_ms
         return Invocation(
             id=self._dispatcher.next_id(),

@@ -25,6 +25,9 @@ class Upload:
     rest: AsyncIterator[bytes] | None
 
 
+_EMPTY = Upload(b"", None)
+
+
 async def send_body(
     client: redis.asyncio.Redis,
     key: str,
@@ -62,6 +65,8 @@ async def take_body(request: Request) -> Upload:
 
 
 def _of_bytes(body: bytes) -> Upload:
+    if not body:
+        return _EMPTY
     return Upload(body, None if len(body) <= INLINE_BODY_BYTES else _nothing())
 
 
