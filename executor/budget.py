@@ -1,5 +1,8 @@
 """Bytes that the executor holds in its own memory for tenants, counted before they come."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from cloister.settings import MIB
 
 INVOCATION_BYTES = 64 * MIB
@@ -32,12 +35,23 @@ class Budget:
         self._held_bytes += size
 
     def give(self, size: int) -> None:
-        """They are held no more."""
+        """They are held no more. After :meth:`close` there is nothing to give back."""
+        size = min(size, self._held_bytes)
         self._left_bytes += size
         self._held_bytes -= size
         if self._parent is not None:
             self._parent.give(size)
 
+    @contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Count bytes while they are held. Raises OverBudget."""
+        self.take(size)
+        try:
+            yield
+        finally:
+            self.give(size)
+
     def close(self) -> None:
-        """Give everything back."""
+        """Give everything back, and take nothing more."""
         self.give(self._held_bytes)
+        self._left_bytes = 0

@@ -107,6 +107,17 @@ class Isolate:
         except DoorClosed:
             raise await self._death() from None
 
+    async def send_packed(self, data: bytes) -> None:
+        """Send a packed frame; waits before that, while the isolate is not reading.
+
+        Raises:
+            IsolateDied: it is gone.
+        """
+        try:
+            await self._door.send_packed(data)
+        except DoorClosed:
+            raise await self._death() from None
+
     async def receive(self) -> FromIsolate:
         """The isolate's next frame.
 
@@ -117,6 +128,11 @@ class Isolate:
             return await self._door.receive()
         except DoorClosed:
             raise await self._death() from None
+
+    @property
+    def frame_bytes(self) -> int:
+        """The size of the frame received last."""
+        return self._door.frame_bytes
 
     @property
     def is_quiet(self) -> bool:

@@ -38,6 +38,9 @@ MAX_NAME_CHARS = 256
 
 MAX_HEADERS_BYTES = 128 * 1024
 
+SPARE_LINES = 16
+"""Log lines that may come after those that are kept. The isolate cuts its log off by itself."""
+
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -49,11 +52,19 @@ _DEATHS = {
 }
 
 
+class TooManyCalls(Exception):
+    """The isolate has more calls open than one of ours ever has: it is not ours any more."""
+
+
 class Answerer(Protocol):
     """Serves the calls of one invocation."""
 
-    def take(self, call: frames.Call) -> None:
-        """Begin to serve a call."""
+    async def take(self, call: frames.Call, size: int) -> None:
+        """Begin to serve a call, whose frame has that size; waits while too much is open.
+
+        Raises:
+            TooManyCalls: the isolate is to be ended.
+        """
 
     async def close(self) -> None:
         """Drop what is not served yet, and everything open."""
@@ -259,35 +270,49 @@ class Run:
 
     async def _converse(self, isolate: Isolate, answerer: Answerer) -> bool:
         """Take frames until Done; whether the isolate may serve again."""
-        while True:
-            frame = await isolate.receive()
-            match frame:
-                case frames.Call():
-                    answerer.take(frame)
-                case frames.Log():
-                    self.record.log(frame.level, frame.message, frame.timestamp)
-                case frames.Head() if not self._begun:
-                    await self._head(frame)
-                case frames.Chunk() if self._begun and not self._answered:
-                    await self._chunk(frame.data)
-                case frames.End() if self._begun and not self._answered:
-                    await self._sink.end()
-                    self._responded()
-                case frames.Returned() if not self._begun:
-                    self._begun = True
-                    await self._sink.returned(frame.value)
-                    self._responded()
-                case frames.Failed(phase="background") if self._answered:
-                    self._background_failed(frame)
-                case frames.Failed(phase="invoke") if not self._answered:
-                    await self._fail(self._failure(frame))
-                    if frame.memory:
-                        return False
-                    self._responded()
-                case frames.Done() if self._answered:
-                    return True
-                case _:
-                    raise self._nonsense(frame)
+        reuse = None
+        while reuse is None:
+            reuse = await self._hear(await isolate.receive(), isolate, answerer)
+        return reuse
+
+    async def _hear(
+        self, frame: frames.FromIsolate, isolate: Isolate, answerer: Answerer
+    ) -> bool | None:
+        """Take one frame. None: go on."""
+        match frame:
+            case frames.Call():
+                await self._take(frame, isolate, answerer)
+            case frames.Log() if self.record.lines_lost <= SPARE_LINES:
+                self.record.log(frame.level, frame.text, frame.timestamp)
+            case frames.Head() if not self._begun:
+                await self._head(frame)
+            case frames.Chunk() if self._begun and not self._answered:
+                await self._chunk(frame.data)
+            case frames.End() if self._begun and not self._answered:
+                await self._sink.end()
+                self._responded()
+            case frames.Returned() if not self._begun:
+                self._begun = True
+                await self._sink.returned(frame.value)
+                self._responded()
+            case frames.Failed(phase="background") if self._answered:
+                self._background_failed(frame)
+            case frames.Failed(phase="invoke") if not self._answered:
+                await self._fail(self._failure(frame))
+                if frame.memory:
+                    return False
+                self._responded()
+            case frames.Done() if self._answered:
+                return True
+            case _:
+                raise self._nonsense(frame)
+        return None
+
+    async def _take(self, call: frames.Call, isolate: Isolate, answerer: Answerer) -> None:
+        try:
+            await answerer.take(call, isolate.frame_bytes)
+        except TooManyCalls:
+            raise self._nonsense(call) from None
 
     async def _head(self, frame: frames.Head) -> None:
         check_head(frame.status, frame.headers)
@@ -329,7 +354,7 @@ class Run:
     def _overrun(self, outcome: Outcome) -> None:
         if outcome is Outcome.EXCEEDED_WALL and self._answered:
             message = "waitUntil() tasks did not complete in time and were cancelled"
-            self.record.log("warn", [message], time.time_ns() // 1_000_000)
+            self.record.log("warn", message, time.time_ns() // 1_000_000)
             outcome = self._outcome
         self.stop(outcome)
 

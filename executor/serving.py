@@ -10,14 +10,16 @@ from concurrent.futures import Executor
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import Raw
 
 from cloister.messages import Outbound
 from cloister.outcomes import Outcome
 from cloister.registry.registry import Registry
 from cloister.registry.views import Bundle, Route
-from cloister.settings import Settings
+from cloister.settings import MIB, Settings
 from executor import outbound
 from executor.bindings import Binding, Refused, open_binding
+from executor.bindings.base import read, read_request
 from executor.budget import INVOCATION_BYTES, Budget, OverBudget
 from executor.egress.client import Client
 from executor.egress.guard import FetchRefused, HostRules
@@ -25,8 +27,9 @@ from executor.egress.network import Resolve
 from executor.egress.redirects import OutgoingRequest
 from executor.egress.response import FetchedResponse, FetchFailed
 from executor.hop import HopResponse, LocalSink
-from executor.invocation import Run
+from executor.invocation import Run, TooManyCalls
 from executor.isolate import frames
+from executor.isolate.door import pack
 from executor.isolates import Isolate, IsolateDied
 from executor.streams import (
     BytesReader,
@@ -41,8 +44,36 @@ from executor.work import Ended
 
 log = logging.getLogger(__name__)
 
-CALLS_AT_ONCE = 1_000
-"""Open calls of one isolate; further ones are refused."""
+CALLS_BYTES = 16 * MIB
+"""Frames of open calls of one isolate; then nothing more is read from it until some are answered.
+The last may be larger."""
+
+SERVED_AT_ONCE = 32
+"""Calls of one invocation that are worked on, or whose answers wait for the isolate to read; others
+wait their turn. Operations on streams are not among them: what is worked on may wait for those."""
+
+WRITE_BYTES = frames.INLINE_BODY_BYTES + 1024
+"""Largest operation on a stream: a piece of a body."""
+
+
+class _Stream(msgspec.Struct, array_like=True):
+    stream: int
+    data: bytes = b""
+
+
+class _Body(msgspec.Struct):
+    stream: int | None = None
+
+
+class _Carrier(msgspec.Struct, array_like=True):
+    request: _Body
+
+
+_NO_TURN = contextlib.nullcontext()
+
+_stream = msgspec.msgpack.Decoder(_Stream)
+_body = msgspec.msgpack.Decoder(_Body)
+_carrier = msgspec.msgpack.Decoder(_Carrier)
 
 
 class Neighbours(Protocol):
@@ -89,14 +120,40 @@ class Server:
         self._isolate = isolate
         self._bindings: dict[str, Binding] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open = 0
+        self._open_bytes = 0
+        self._less = asyncio.Event()
+        self._turns = asyncio.Semaphore(SERVED_AT_ONCE)
         self._callees: list[LocalSink] = []
         self._client: Client | None = None
 
-    def take(self, call: frames.Call) -> None:
-        """Begin to serve a call."""
-        task = asyncio.get_running_loop().create_task(self._serve(call))
+    async def take(self, call: frames.Call, size: int) -> None:
+        """Begin to serve a call, whose frame has that size. Waits while those before hold much.
+
+        Raises:
+            TooManyCalls: the isolate is to be ended.
+        """
+        if self._open >= frames.CALLS_AT_ONCE:
+            raise TooManyCalls
+        while self._open and self._open_bytes + size > CALLS_BYTES:
+            if self._isolate.closed.is_set():
+                return
+            await self._wait_for_less()
+        self._open += 1
+        self._open_bytes += size
+        task = asyncio.get_running_loop().create_task(self._serve(call, size))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _wait_for_less(self) -> None:
+        """Return when a call was answered, or nobody is there any more to answer."""
+        self._less.clear()
+        waits = [asyncio.ensure_future(e.wait()) for e in (self._less, self._isolate.closed)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def close(self) -> None:
         """Drop what is not served yet, and everything open."""
@@ -110,16 +167,42 @@ class Server:
         if self._client is not None:
             await self._client.close()
 
-    async def _serve(self, call: frames.Call) -> None:
+    async def _serve(self, call: frames.Call, size: int) -> None:
+        number = call.call
+        turn = _NO_TURN if call.target == "stream" else self._turns
         try:
-            answer = await self._answer(call)
+            async with turn:
+                try:
+                    data = await self._packed(call, size)
+                    del call  # the isolate may be slow to take the answer
+                finally:
+                    self._open_bytes -= size
+                    self._less.set()
+                await self._send(data, number)
         except IsolateDied:
-            return
+            pass  # whoever receives from it says why
+        finally:
+            self._open -= 1
+
+    async def _packed(self, call: frames.Call, size: int) -> bytes:
+        try:
+            with self.streams.budget.held(size):
+                return pack(await self._answer(call))
+        except OverBudget as over:
+            return pack(_refusal(call.call, "RuntimeError", str(over)))
+        except IsolateDied:
+            raise
         except Exception:
             log.exception("a call of %s failed", self._run.work.id)
-            answer = _refusal(call, "Error", "internal error")
-        with contextlib.suppress(IsolateDied):  # whoever receives from it says why
-            await self._isolate.send(answer)
+            return pack(_refusal(call.call, "Error", "internal error"))
+
+    async def _send(self, data: bytes, number: int) -> None:
+        """Send an answer, which counts as held for the isolate until it is on its way."""
+        try:
+            with self.streams.budget.held(len(data)):
+                await self._isolate.send_packed(data)
+        except OverBudget as over:
+            await self._isolate.send_packed(pack(_refusal(number, "RuntimeError", str(over))))
 
     async def _answer(self, call: frames.Call) -> frames.Reply | frames.Refusal:
         answer = await self._reply(call)
@@ -131,21 +214,19 @@ class Server:
         try:
             return frames.Reply(call=call.call, value=await self._value(call))
         except Refused as refused:
-            return _refusal(call, refused.kind, refused.message)
+            return _refusal(call.call, refused.kind, refused.message)
         except FetchRefused as refused:
-            return _refusal(call, refused.kind, str(refused))
+            return _refusal(call.call, refused.kind, str(refused))
         except FetchFailed as failed:
-            return _refusal(call, "NetworkError", str(failed))
+            return _refusal(call.call, "NetworkError", str(failed))
         except StreamRefused as refused:
-            return _refusal(call, "OSError", str(refused))
+            return _refusal(call.call, "OSError", str(refused))
         except OverBudget as over:
-            return _refusal(call, "RuntimeError", str(over))
+            return _refusal(call.call, "RuntimeError", str(over))
         except Ended as ended:
-            return _refusal(call, ended.name or "Error", ended.message)
+            return _refusal(call.call, ended.name or "Error", ended.message)
 
     async def _value(self, call: frames.Call) -> Any:
-        if len(self._tasks) > CALLS_AT_ONCE:
-            raise Refused("RuntimeError", "Too many calls are open at once.")
         if call.target == "fetch":
             return await self._fetch(call)
         if call.target == "stream":
@@ -158,24 +239,20 @@ class Server:
         return await self._bindings[call.target].call(call.method, call.arguments, call.options)
 
     async def _stream(self, call: frames.Call) -> bytes | None:
-        match call.method, call.arguments:
-            case "read", [int(stream)]:
-                return await self.streams.read(stream)
-            case "write", [int(stream), bytes(data)]:
-                await self.streams.write(stream, data)
-            case "cancel", [int(stream)]:
-                await self.streams.cancel(stream)
+        asked = read(_stream, call.arguments, WRITE_BYTES, "That is no operation on a stream")
+        match call.method:
+            case "read":
+                return await self.streams.read(asked.stream)
+            case "write":
+                await self.streams.write(asked.stream, asked.data)
+            case "cancel":
+                await self.streams.cancel(asked.stream)
             case _:
                 raise Refused("TypeError", "There is no such operation on a stream.")
         return None
 
     async def _fetch(self, call: frames.Call) -> frames.Incoming:
-        try:
-            wanted = call.arguments[0] if call.arguments else None
-            outgoing = msgspec.convert(wanted, frames.Outgoing)
-        except msgspec.ValidationError as exc:
-            raise Refused("TypeError", "fetch() takes a request.") from exc
-        request = as_request(outgoing, self.streams)
+        request = as_request(read_request(call.arguments), self.streams)
         through = self._run.work.outbound
         if through is None or self._run.work.is_outbound:
             response = await (await self._direct()).fetch(request)
@@ -286,7 +363,7 @@ class Server:
         )
 
     async def call_worker(
-        self, script: str, method: str, arguments: list[Any], *, entrypoint: str | None, props: Any
+        self, script: str, method: str, arguments: Raw, *, entrypoint: str | None, props: Any
     ) -> Any:
         """Call a method of another worker of the namespace."""
         route = await self._callee(script)
@@ -310,13 +387,16 @@ class Server:
 
 def _body_of(call: frames.Call) -> int | None:
     """The stream that follows a call as its body."""
-    first = call.arguments[0] if call.arguments else None
-    stream = (first if isinstance(first, dict) else call.options).get("stream")
-    return stream if isinstance(stream, int) else None
+    try:
+        if call.method == "fetch":
+            return _carrier.decode(call.arguments).request.stream
+        return _body.decode(call.options).stream
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
-def _refusal(call: frames.Call, kind: str, message: str) -> frames.Refusal:
-    return frames.Refusal(call=call.call, kind=kind, message=message)
+def _refusal(number: int, kind: str, message: str) -> frames.Refusal:
+    return frames.Refusal(call=number, kind=kind, message=message)
 
 
 def _invoke(

@@ -93,9 +93,10 @@ class Pulled:
 
 
 class _Written:
-    """A body that the isolate writes: one piece is held until its reader took it."""
+    """A body that the isolate writes: one piece is held, and counted, until its reader took it."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._dropped = False
         self._ended = False
@@ -105,12 +106,18 @@ class _Written:
             raise StreamRefused("The stream was closed.")
         if self._dropped:
             return  # nobody reads the rest; the call that the body belongs to tells why
+        self._budget.take(len(data))
         self._ended = not data
-        await self._pieces.put(data)
+        try:
+            await self._pieces.put(data)
+        except BaseException:
+            self._budget.give(len(data))
+            raise
 
     async def pieces(self) -> AsyncIterator[bytes]:
         try:
             while data := await self._pieces.get():
+                self._budget.give(len(data))
                 yield data
         finally:
             self.drop()
@@ -118,7 +125,7 @@ class _Written:
     def drop(self) -> None:
         self._dropped = True
         if not self._pieces.empty():
-            self._pieces.get_nowait()
+            self._budget.give(len(self._pieces.get_nowait()))
 
 
 class Streams:
@@ -179,7 +186,7 @@ class Streams:
         if stream not in self._written:
             if len(self._written) >= MAX_OPEN:
                 raise StreamRefused("Too many bodies were sent as streams.")
-            self._written[stream] = _Written()
+            self._written[stream] = _Written(self.budget)
         return self._written[stream]
 
     async def close(self) -> None:

@@ -34,7 +34,7 @@ from executor.replies import Replies, ReplySink, Undeliverable
 from executor.request_body import RequestBody
 from executor.serving import Server
 from executor.streams import Readable
-from executor.traces import Traces, fetch_event
+from executor.traces import Traces, fetch_event, rpc_event
 from executor.work import MAX_DEPTH, Ended, Work
 
 log = logging.getLogger(__name__)
@@ -303,7 +303,7 @@ class Supervisor:
             body=body,
             event=fetch_event(invoke.method, invoke.url, invoke.headers, None)
             if is_fetch
-            else {"rpcMethod": invoke.handler},
+            else rpc_event(invoke.handler),
             outbound=work.outbound,
             begin_by_s=time.time() + left_ms / 1000,
             rules=tuple(rules),

@@ -20,19 +20,28 @@ from cloister.messages import (
 )
 from cloister.outcomes import Outcome
 from executor import redaction
+from executor.isolate.frames import LEVELS
+from executor.isolate.text import MAX_LINES, cut, json_bytes, line_bytes
 
 log = logging.getLogger(__name__)
 
 MAX_SUBREQUESTS = 100
-LEVELS = frozenset({"debug", "info", "log", "warn", "error"})
 MAX_TIMESTAMP = 2**53
-PART_BYTES = 8
-"""What a part of a log line costs beside its text."""
 
 MAX_EXCEPTIONS = 8
-MAX_NAME_CHARS = 256
-MAX_MESSAGE_CHARS = 8 * 1024
-MAX_STACK_CHARS = 32 * 1024
+EXCEPTION_BYTES = 64 * 1024
+"""Of all exceptions of a record together, beside what is logged."""
+
+MAX_NAME_BYTES = 256
+MAX_MESSAGE_BYTES = 8 * 1024
+MAX_STACK_BYTES = 32 * 1024
+
+MAX_URL_BYTES = 8 * 1024
+HEADER_BYTES = 8 * 1024
+"""Names and values of a request's headers that a record keeps."""
+
+PAIR_BYTES = 4
+"""What a header costs beside its name and value."""
 
 MAX_PENDING_BYTES = 32 * 1024 * 1024
 """Of records that wait for Valkey; beyond it they are dropped, and that is logged."""
@@ -44,14 +53,17 @@ _json = msgspec.json.Encoder().encode
 
 
 class Record:
-    """What happened in one invocation, within ``log_bytes`` of text."""
+    """What happened in one invocation: at most ``log_bytes`` of log and subrequests, as JSON, and
+    bounded amounts of the rest."""
 
     def __init__(self, log_bytes: int) -> None:
         self._left_bytes = log_bytes
+        self._exception_bytes = EXCEPTION_BYTES
         self._logs: list[LogLine] = []
         self._exceptions: list[ExceptionLine] = []
         self._subrequests: list[Subrequest] = []
         self._truncated = False
+        self.lines_lost = 0
         self.subrequest_count = 0
         self.status: int | None = None
         self.cpu_ms = 0.0
@@ -59,13 +71,15 @@ class Record:
         self.peak_memory_kb = 0
         self.event_timestamp = now_ms()
 
-    def log(self, level: str, message: list[Any], timestamp: int) -> None:
+    def log(self, level: str, text: str, timestamp: int) -> None:
         """Keep a log line, while there is room. The isolate is not believed to send a good one."""
-        parts = [_plain(part) for part in message]
-        if self._fits(PART_BYTES + sum(map(_size, parts))):
-            kept = level if level in LEVELS else "log"
-            timestamp = timestamp if 0 <= timestamp < MAX_TIMESTAMP else now_ms()
-            self._logs.append(LogLine(timestamp=timestamp, level=kept, message=parts))
+        if len(self._logs) > MAX_LINES or not self._fits(line_bytes(text)):
+            self._truncated = True
+            self.lines_lost += 1
+            return
+        kept = level if level in LEVELS else "log"
+        timestamp = timestamp if 0 <= timestamp < MAX_TIMESTAMP else now_ms()
+        self._logs.append(LogLine(timestamp=timestamp, level=kept, message=[text]))
 
     def exception(self, name: str, message: str, stack: str = "") -> None:
         """Keep an uncaught exception, of which there is room for a few however much was logged."""
@@ -75,21 +89,21 @@ class Record:
         self._exceptions.append(
             ExceptionLine(
                 timestamp=now_ms(),
-                name=name[:MAX_NAME_CHARS],
-                message=message[:MAX_MESSAGE_CHARS],
-                stack=stack[:MAX_STACK_CHARS],
+                name=self._start_of(name, MAX_NAME_BYTES),
+                message=self._start_of(message, MAX_MESSAGE_BYTES),
+                stack=self._start_of(stack, MAX_STACK_BYTES),
             )
         )
 
     def subrequest(self, method: str, url: str, status: int, wall_ms: float) -> None:
         """Keep one hop of a fetch(), while there is room."""
+        url = _shown_url(url)
         if len(self._subrequests) >= MAX_SUBREQUESTS:
             self._truncated = True
-        elif self._fits(len(url)):
-            kept = Subrequest(
-                method=method, url=redaction.url(url), status=status, wall_ms=round(wall_ms, 3)
+        elif self._fits(line_bytes(url)):
+            self._subrequests.append(
+                Subrequest(method=method[:16], url=url, status=status, wall_ms=round(wall_ms, 3))
             )
-            self._subrequests.append(kept)
 
     def trace(
         self, *, id_: str, names: tuple[str, str, str], event: dict[str, Any], outcome: Outcome
@@ -123,35 +137,56 @@ class Record:
             return False
         return True
 
+    def _start_of(self, text: str, limit_bytes: int) -> str:
+        """As much of an exception's text as there is room for."""
+        kept = cut(text, min(limit_bytes, self._exception_bytes))
+        self._exception_bytes -= json_bytes(kept)
+        self._truncated = self._truncated or len(kept) < len(text)
+        return kept
+
 
 def fetch_event(
     method: str, url: str, headers: Headers, cf: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """The ``event`` of an HTTP invocation, redacted."""
-    shown = {name: redaction.header_value(name, value) for name, value in headers}
-    request: dict[str, Any] = {"method": method, "url": redaction.url(url), "headers": shown}
+    """The ``event`` of an HTTP invocation, redacted, and of a long one only the start."""
+    shown, is_whole = _shown(headers)
+    request: dict[str, Any] = {
+        "method": method[:16],
+        "url": _shown_url(url),
+        "headers": shown,
+    }
+    if not is_whole:
+        request["headersTruncated"] = True
     if cf is not None:
         request["cf"] = cf
     return {"request": request}
 
 
+def rpc_event(method: str) -> dict[str, Any]:
+    """The ``event`` of a call to a worker's method."""
+    return {"rpcMethod": cut(method, MAX_NAME_BYTES)}
+
+
+def _shown_url(url: str) -> str:
+    return cut(redaction.url(url[: 8 * MAX_URL_BYTES]), MAX_URL_BYTES)
+
+
+def _shown(headers: Headers) -> tuple[dict[str, str], bool]:
+    """The first headers, and whether they are all."""
+    shown: dict[str, str] = {}
+    left_bytes = HEADER_BYTES
+    for name, value in headers:
+        hidden = redaction.header_value(name, value)
+        left_bytes -= json_bytes(name) + json_bytes(hidden) + PAIR_BYTES
+        if left_bytes < 0:
+            return shown, False
+        shown[name] = hidden
+    return shown, True
+
+
 def now_ms() -> int:
     """Epoch milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-def _plain(part: Any) -> Any:
-    """A value of a log line as JSON can hold it: scalars as they are, others as their JSON text."""
-    if part is None or isinstance(part, str | int | float):
-        return part
-    try:
-        return _json(part).decode()
-    except (TypeError, ValueError):
-        return f"<{type(part).__name__}>"
-
-
-def _size(part: Any) -> int:
-    return PART_BYTES + (len(part) if isinstance(part, str) else 0)
 
 
 class Traces:

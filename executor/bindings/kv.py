@@ -1,16 +1,18 @@
 """A KV namespace: ``env.NAME.get``, ``put``, ``delete``, ``list``."""
 
+import asyncio
 import functools
 import time
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from cloister.errors import CloisterError, Invalid, NotFound
 from cloister.registry.kv import METADATA_BYTES, VALUE_BYTES
 from cloister.registry.views import KvValue
-from executor.bindings.base import Binding, Refused, Scope
-from executor.isolate.frames import INLINE_BODY_BYTES
+from executor.bindings.base import Binding, Refused, Scope, read
+from executor.isolate.frames import INLINE_BODY_BYTES, NOTHING, plain
 from executor.streams import HeldReader
 
 OPERATIONS = 1_000
@@ -21,14 +23,49 @@ SHORTEST_TTL_S = 60
 LIST_LIMIT = 1_000
 
 
+SMALL_BYTES = 128 * 1024
+"""Largest arguments or options of an operation, but for the value of a put."""
+
+
+class _Key(msgspec.Struct, array_like=True):
+    key: str
+
+
+class _Keys(msgspec.Struct, array_like=True):
+    keys: list[str]
+
+
+class _Pair(msgspec.Struct, array_like=True):
+    key: str
+    value: bytes
+
+
+class _Options(msgspec.Struct):
+    cache_ttl: int | float | None = None
+    expiration: int | float | None = None
+    expiration_ttl: int | float | None = None
+    metadata: Raw = NOTHING
+    stream: int | None = None
+    prefix: str | None = None
+    limit: int | float | None = None
+    cursor: str | None = None
+
+
+_key = msgspec.msgpack.Decoder(_Key)
+_keys = msgspec.msgpack.Decoder(_Keys)
+_pair = msgspec.msgpack.Decoder(_Pair)
+_options = msgspec.msgpack.Decoder(_Options)
+
+
 class Kv(Binding):
     """Reads and writes go to the registry's database, in threads."""
 
     def __init__(self, spec: dict[str, Any], scope: Scope) -> None:
         super().__init__(spec, scope)
         self._id = str(spec.get("namespace_id", ""))
+        self._reading_many = asyncio.Lock()
 
-    async def call(self, method: str, arguments: list[Any], options: dict[str, Any]) -> Any:
+    async def call(self, method: str, arguments: Raw, options: Raw) -> Any:
         """One operation, as described in ``executor.isolate.frames``."""
         operations = {
             "get": self._get,
@@ -40,9 +77,10 @@ class Kv(Binding):
         if method not in operations:
             raise Refused("TypeError", f"A KV namespace has no method {method[:40]!r}.")
         self._count()
-        _check_cache_ttl(options)
+        asked = read(_options, options, SMALL_BYTES, f"KV {method}() takes other options")
+        _check_cache_ttl(asked.cache_ttl)
         try:
-            return await operations[method](arguments, options)
+            return await operations[method](arguments, asked)
         except Invalid as exc:
             raise Refused("ValueError", f"KV {method.upper()} failed: {exc}") from exc
         except NotFound as exc:
@@ -56,18 +94,17 @@ class Kv(Binding):
             raise Refused("SubrequestLimit", "Too many API requests by single worker invocation.")
         self.scope.count()
 
-    async def _get(self, arguments: list[Any], _options: dict[str, Any]) -> Any:
-        key = _text(arguments, 0)
+    async def _get(self, arguments: Raw, _options: _Options) -> Any:
+        key = _one_key(arguments)
         value = await self.scope.in_thread(self.scope.registry.kv.get, self._id, key)
         return None if value is None else self._shown(value, stream=True)
 
-    async def _get_many(self, arguments: list[Any], _options: dict[str, Any]) -> Any:
-        keys = arguments[0] if arguments else None
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise Refused("TypeError", "get() takes a key or a list of keys.")
+    async def _get_many(self, arguments: Raw, _options: _Options) -> Any:
+        keys = read(_keys, arguments, SMALL_BYTES, "get() takes a key or a list of keys").keys
         if len(keys) > KEYS_A_GET:
             raise Refused("ValueError", f"get() takes at most {KEYS_A_GET} keys.")
-        found = await self.scope.in_thread(self._read_many, keys)
+        async with self._reading_many:
+            found = await self.scope.in_thread(self._read_many, keys)
         return [self._shown(found[key], stream=False) if key in found else None for key in keys]
 
     def _read_many(self, keys: list[str]) -> dict[str, KvValue]:
@@ -93,30 +130,21 @@ class Kv(Binding):
             shown["metadata"] = msgspec.json.decode(value.metadata)
         return shown
 
-    async def _put(self, arguments: list[Any], options: dict[str, Any]) -> None:
-        key = _text(arguments, 0)
-        expires_at = _expiration(options)
-        metadata = _metadata(options)
+    async def _put(self, arguments: Raw, options: _Options) -> None:
+        limit_bytes = INLINE_BODY_BYTES + SMALL_BYTES
+        pair = read(_pair, arguments, limit_bytes, "put() takes a key and a value")
         put = functools.partial(
-            self.scope.registry.kv.put, self._id, key, metadata=metadata, expires_at=expires_at
+            self.scope.registry.kv.put,
+            self._id,
+            pair.key,
+            metadata=_metadata(options.metadata),
+            expires_at=_expiration(options),
         )
-        stream = options.get("stream")
-        if stream is None:
-            await self.scope.in_thread(put, self._value(arguments))
+        if options.stream is None:
+            await self.scope.in_thread(put, pair.value)
             return
-        self.scope.streams.budget.take(VALUE_BYTES)
-        try:
-            await self.scope.in_thread(put, await self._gather(_whole(stream, "stream")))
-        finally:
-            self.scope.streams.budget.give(VALUE_BYTES)
-
-    def _value(self, arguments: list[Any]) -> bytes:
-        value = arguments[1] if len(arguments) > 1 else None
-        if isinstance(value, str):
-            value = value.encode()
-        if not isinstance(value, bytes):
-            raise Refused("TypeError", "put() takes a string, bytes or a stream.")
-        return value
+        with self.scope.streams.budget.held(VALUE_BYTES):
+            await self.scope.in_thread(put, await self._gather(options.stream))
 
     async def _gather(self, stream: int) -> bytes:
         value = bytearray()
@@ -126,18 +154,18 @@ class Kv(Binding):
                 raise Invalid(f"A value has at most {VALUE_BYTES} bytes.")
         return bytes(value)
 
-    async def _delete(self, arguments: list[Any], _options: dict[str, Any]) -> None:
-        key = _text(arguments, 0)
+    async def _delete(self, arguments: Raw, _options: _Options) -> None:
+        key = _one_key(arguments)
         await self.scope.in_thread(self.scope.registry.kv.delete, self._id, key)
 
-    async def _list(self, _arguments: list[Any], options: dict[str, Any]) -> dict[str, Any]:
-        limit = options.get("limit")
+    async def _list(self, _arguments: Raw, options: _Options) -> dict[str, Any]:
+        limit = options.limit
         page = await self.scope.in_thread(
             self.scope.registry.kv.list,
             self._id,
-            prefix=_optional_text(options, "prefix") or "",
+            prefix=options.prefix or "",
             limit=LIST_LIMIT if limit is None else min(_whole(limit, "limit"), LIST_LIMIT),
-            cursor=_optional_text(options, "cursor") or None,
+            cursor=options.cursor or None,
         )
         keys = []
         for key in page.items:
@@ -151,45 +179,34 @@ class Kv(Binding):
         return {"keys": keys, "list_complete": page.cursor is None, **more}
 
 
-def _text(arguments: list[Any], place: int) -> str:
-    value = arguments[place] if len(arguments) > place else None
-    if not isinstance(value, str):
-        raise Refused("TypeError", "A key must be a string.")
-    return value
+def _one_key(arguments: Raw) -> str:
+    return read(_key, arguments, SMALL_BYTES, "A key must be a string").key
 
 
-def _optional_text(options: dict[str, Any], name: str) -> str | None:
-    value = options.get(name)
-    if value is not None and not isinstance(value, str):
-        raise Refused("TypeError", f"{name} must be a string.")
-    return value
-
-
-def _whole(value: Any, name: str) -> int:
+def _whole(value: float, name: str) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int):
         raise Refused("TypeError", f"{name} must be a whole number.")
     return value
 
 
-def _check_cache_ttl(options: dict[str, Any]) -> None:
+def _check_cache_ttl(ttl: float | None) -> None:
     """Reads are never stale here, so the time is only checked."""
-    ttl = options.get("cache_ttl")
     if ttl is not None and _whole(ttl, "cacheTtl") < SHORTEST_TTL_S:
         raise Refused("ValueError", f"cacheTtl must be at least {SHORTEST_TTL_S}.")
 
 
-def _expiration(options: dict[str, Any]) -> int | None:
+def _expiration(options: _Options) -> int | None:
     now = int(time.time())
-    if (ttl := options.get("expiration_ttl")) is not None:
-        ttl = _whole(ttl, "expirationTtl")
+    if options.expiration_ttl is not None:
+        ttl = _whole(options.expiration_ttl, "expirationTtl")
         if ttl < SHORTEST_TTL_S:
             raise Refused("ValueError", f"expirationTtl must be at least {SHORTEST_TTL_S}.")
         return now + ttl
-    if (at := options.get("expiration")) is None:
+    if options.expiration is None:
         return None
-    at = _whole(at, "expiration")
+    at = _whole(options.expiration, "expiration")
     if at < now + SHORTEST_TTL_S:
         raise Refused(
             "ValueError", f"expiration must be at least {SHORTEST_TTL_S} seconds in the future."
@@ -197,14 +214,15 @@ def _expiration(options: dict[str, Any]) -> int | None:
     return at
 
 
-def _metadata(options: dict[str, Any]) -> str | None:
-    metadata = options.get("metadata")
-    if metadata is None:
-        return None
+def _metadata(data: Raw) -> str | None:
+    too_large = Refused("ValueError", f"metadata has at most {METADATA_BYTES} bytes as JSON.")
+    if memoryview(data).nbytes > 4 * METADATA_BYTES:
+        raise too_large
     try:
+        metadata = plain(data)
         text = msgspec.json.encode(metadata).decode()
-    except (TypeError, ValueError, msgspec.EncodeError) as exc:
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as exc:
         raise Refused("TypeError", "metadata must be JSON.") from exc
     if len(text) > METADATA_BYTES:
-        raise Refused("ValueError", f"metadata has at most {METADATA_BYTES} bytes as JSON.")
-    return text
+        raise too_large
+    return None if metadata is None else text

@@ -2,32 +2,30 @@
 
 from typing import Any
 
-import msgspec
+from msgspec import Raw
 
-from executor.bindings.base import Binding, Refused
-from executor.isolate.frames import Outgoing
+from executor.bindings.base import Binding, Refused, read_request
 from executor.streams import as_request
+
+_ARRAYS = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
+"""The first byte of an array in msgpack."""
 
 
 class Service(Binding):
     """The target's live version is looked up with each call, by name."""
 
-    async def call(self, method: str, arguments: list[Any], options: dict[str, Any]) -> Any:
+    async def call(self, method: str, arguments: Raw, options: Raw) -> Any:  # noqa: ARG002 - none
         """``fetch`` sends a request; any other public name calls that method."""
         if method.startswith("_") or not method.isidentifier():
             raise Refused("TypeError", f"Method {method[:40]!r} does not exist")
-        if options:
-            arguments = [*arguments, options]
         script = str(self.spec.get("service", ""))
         entrypoint = self.spec.get("entrypoint") or None
         props = self.spec.get("props") or {}
         if method != "fetch":
+            if memoryview(arguments)[0] not in _ARRAYS:
+                raise Refused("TypeError", "A method takes a list of arguments.")
             return await self.scope.call_worker(
                 script, method, arguments, entrypoint=entrypoint, props=props
             )
-        try:
-            outgoing = msgspec.convert(arguments[0] if arguments else None, Outgoing)
-        except msgspec.ValidationError as exc:
-            raise Refused("TypeError", "fetch() takes a request.") from exc
-        request = as_request(outgoing, self.scope.streams)
+        request = as_request(read_request(arguments), self.scope.streams)
         return await self.scope.fetch_worker(script, request, entrypoint=entrypoint, props=props)

@@ -78,7 +78,7 @@ class Answer:
         ctx = Context(frame.props)
         method = self._handlers.find(frame.entrypoint, frame.handler, ctx, self._env)
         value = await _result(method(*(python_from_rpc(each) for each in frame.arguments)))
-        self._invocation.channel.send(frames.Returned(value=python_to_rpc(value)))
+        self._invocation.channel.send(frames.Returned(value=frames.raw(python_to_rpc(value))))
 
     async def _send(self, response: FetchResponse) -> None:
         body, channel = response._body, self._invocation.channel

@@ -115,18 +115,19 @@ def leave() -> NoReturn:
 
 
 class Calls:
-    """Questions to the executor; several may be open at a time."""
+    """Questions to the executor; several may be open at a time, further ones wait."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._open: dict[int, asyncio.Future[Any]] = {}
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._last = 0
         self._last_stream = 0
 
     @property
     def pending(self) -> bool:
-        """Whether an answer may still come."""
-        return bool(self._open)
+        """Whether an answer may still come that somebody waits for."""
+        return bool(self._waiting) or any(not answer.done() for answer in self._open.values())
 
     def new_stream(self) -> int:
         """An id for a body that the isolate is going to write."""
@@ -141,6 +142,8 @@ class Calls:
         options: dict[str, Any] | None = None,
     ) -> Any:
         """What the executor answers. Raises what :data:`KINDS` says for a refusal."""
+        while len(self._open) >= frames.CALLS_AT_ONCE:
+            await self._place()
         self._last = number = self._last + 1
         answer = asyncio.get_running_loop().create_future()
         self._channel.send(
@@ -148,22 +151,48 @@ class Calls:
                 call=number,
                 target=target,
                 method=method,
-                arguments=arguments,
-                options=options or {},
+                arguments=frames.raw(arguments),
+                options=frames.raw(options) if options else frames.NO_OPTIONS,
             )
         )
         self._open[number] = answer
         try:
             return await answer
         finally:
-            self._open.pop(number, None)
+            answer.cancel()  # whoever gives up asking leaves its place taken: an answer will come
+
+    async def _place(self) -> None:
+        """Wait until an answer has come."""
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except BaseException:
+            self._call_next()
+            raise
+
+    def _call_next(self) -> None:
+        """Wake who waits longest for a place."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
 
     def settle(self, frame: frames.Reply | frames.Refusal) -> None:
         """Hand an answer over; one that nobody awaits any more is dropped."""
         answer = self._open.pop(frame.call, None)
-        if answer is None or answer.done():
+        if answer is None:
+            return
+        self._call_next()
+        if answer.done():
             return
         if isinstance(frame, frames.Reply):
             answer.set_result(frame.value)
         else:
             answer.set_exception(KINDS.get(frame.kind, Exception)(frame.message))
+
+    def forget(self) -> None:
+        """The invocation is over: the executor answers none of its questions any more."""
+        self._open.clear()
+        self._waiting.clear()

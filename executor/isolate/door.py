@@ -157,7 +157,7 @@ class HostDoor(asyncio.Protocol):
     """The executor's side. One task receives; any task sends.
 
     ``on_end`` is called once, when the socket is closed, with what was wrong with the last frame
-    (None: nothing).
+    (None: nothing). ``frame_bytes`` is the size of the frame received last.
     """
 
     def __init__(self, on_end: Callable[[str | None], None]) -> None:
@@ -165,6 +165,7 @@ class HostDoor(asyncio.Protocol):
         self._unpacker = Unpacker(decode_from_isolate, MAX_FRAME_BYTES)
         self._pending: deque[tuple[FromIsolate, int]] = deque()
         self._pending_bytes = 0
+        self.frame_bytes = 0
         self._reading = True
         self._ended = False
         self._broken: str | None = None
@@ -183,13 +184,24 @@ class HostDoor(asyncio.Protocol):
         Raises:
             DoorClosed: the isolate is gone.
         """
-        if self._ended or self._transport is None:
-            raise DoorClosed
-        self._transport.write(pack(frame))
-        if self._writable is not None:
+        await self.send_packed(pack(frame))
+        while self._writable is not None:
             await asyncio.shield(self._writable)
-            if self._ended:
-                raise DoorClosed
+        if self._ended:
+            raise DoorClosed
+
+    async def send_packed(self, data: bytes) -> None:
+        """Send what is packed already, and hold no more than that of what the isolate does not
+        read: waits until what was sent before is on its way.
+
+        Raises:
+            DoorClosed: the isolate is gone.
+        """
+        while self._writable is not None:
+            await asyncio.shield(self._writable)
+        if self._ended or self._transport is None or self._transport.is_closing():
+            raise DoorClosed
+        self._transport.write(data)
 
     async def receive(self) -> FromIsolate:
         """The next frame. What came before the end is handed out first.
@@ -205,8 +217,8 @@ class HostDoor(asyncio.Protocol):
                 await self._waiter
             finally:
                 self._waiter = None
-        frame, size = self._pending.popleft()
-        self._pending_bytes -= size
+        frame, self.frame_bytes = self._pending.popleft()
+        self._pending_bytes -= self.frame_bytes
         if not self._reading and not self._is_full() and self._transport is not None:
             self._reading = True
             self._transport.resume_reading()

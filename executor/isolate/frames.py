@@ -45,17 +45,29 @@ What calls carry, by target::
 A service that fails is a Refusal whose kind is the callee's ``Failed.name``. Other kinds are the
 names of ``executor.isolate.calls.KINDS``; an unknown one is an ``Exception`` to the tenant. RPC
 values are plain msgpack; what has no such form (sets, errors, responses) rides in msgpack
-extensions, which the executor passes on unread.
+extensions.
+
+What a tenant can shape freely (arguments, options, returned values) is raw to the executor: it is
+passed on unread, or decoded by whoever knows its type. Eight MiB of empty lists would else be
+hundreds of MiB of objects.
 """
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
+from msgspec import Raw
 
 Headers = list[tuple[str, str]]
 
 MAX_FRAME_BYTES = 8 * 1024 * 1024
 """Largest frame from an isolate; larger values (a 25 MiB KV value) travel as streams."""
+
+MAX_PLAIN_FRAME_BYTES = 1024 * 1024
+"""Largest frame of a kind that is not in :data:`_LARGE`."""
+
+CALLS_AT_ONCE = 1_000
+"""Calls of one isolate without an answer. It waits itself before it makes more; one that does not
+is ended."""
 
 MAX_LOAD_BYTES = 128 * 1024 * 1024
 """Largest frame to an isolate: a whole compiled worker."""
@@ -95,7 +107,8 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
     """Run a handler.
 
     ``handler`` is ``fetch`` or, for an RPC call through a service binding, the method's name with
-    ``arguments``. ``env`` adds to the worker's env for this invocation only (outbound parameters).
+    ``arguments``: a list, which the executor passes on raw. ``env`` adds to the worker's env for
+    this invocation only (outbound parameters).
     """
 
     handler: str = "fetch"
@@ -105,7 +118,7 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
     headers: Headers = []
     body: bytes = b""
     body_is_streamed: bool = False
-    arguments: list[Any] = []
+    arguments: Any = []
     env: dict[str, Any] = {}
     props: dict[str, Any] = {}
     cf: dict[str, Any] | None = None
@@ -159,6 +172,11 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True, tag="compiled", omit_d
     startup_ms: int = 0
 
 
+NOTHING = Raw(b"\xc0")
+NO_ARGUMENTS = Raw(b"\x90")
+NO_OPTIONS = Raw(b"\x80")
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True, tag="call", omit_defaults=True):
     """Ask the executor for something. ``call`` numbers the answer.
 
@@ -168,15 +186,19 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, tag="call", omit_defaults=
     call: int
     target: str
     method: str
-    arguments: list[Any] = []
-    options: dict[str, Any] = {}
+    arguments: Raw = NO_ARGUMENTS
+    options: Raw = NO_OPTIONS
+
+
+Level = Literal["debug", "info", "log", "warn", "error"]
+LEVELS: frozenset[Level] = frozenset(get_args(Level))
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True, tag="log"):
-    """One log line. ``level`` is debug, info, log, warn or error; ``timestamp`` epoch ms."""
+    """One log line. ``timestamp`` is epoch milliseconds."""
 
-    level: str
-    message: list[Any]
+    level: Level
+    text: str
     timestamp: int
 
 
@@ -202,7 +224,7 @@ class End(msgspec.Struct, frozen=True, tag="end"):
 class Returned(msgspec.Struct, frozen=True, kw_only=True, tag="returned"):
     """The value of an RPC method, instead of a response."""
 
-    value: Any
+    value: Raw
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", omit_defaults=True):
@@ -236,7 +258,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: bytes = b""
     stream: int | None = None
     redirect: str = "follow"
-    cf: dict[str, Any] | None = None
+    cf: Raw = NOTHING
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -253,4 +275,32 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_isolate = msgspec.msgpack.Decoder(ToIsolate).decode
-decode_from_isolate = msgspec.msgpack.Decoder(FromIsolate).decode
+plain = msgspec.msgpack.Decoder().decode
+"""The plain value of something raw."""
+
+_from_isolate: msgspec.msgpack.Decoder[FromIsolate] = msgspec.msgpack.Decoder(FromIsolate)
+
+
+class _Kind(msgspec.Struct):
+    type: str
+
+
+_decode_kind = msgspec.msgpack.Decoder(_Kind).decode
+
+_LARGE = frozenset({"call", "returned", "compiled"})
+
+
+def raw(value: Any) -> Raw:
+    """A value as it travels."""
+    return Raw(encode(value))
+
+
+def decode_from_isolate(body: memoryview | bytes) -> FromIsolate:
+    """The frame of an isolate, which is not believed to send a good one.
+
+    Raises:
+        msgspec.MsgspecError, RecursionError: it is none, or is too large for its kind.
+    """
+    if len(body) > MAX_PLAIN_FRAME_BYTES and _decode_kind(body).type not in _LARGE:
+        raise msgspec.ValidationError(f"{len(body)} bytes are too many")
+    return _from_isolate.decode(bytes(body))  # a copy: what is raw holds on to it

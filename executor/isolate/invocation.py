@@ -12,6 +12,7 @@ from typing import Any
 
 from executor.isolate import frames
 from executor.isolate.calls import Calls, Channel
+from executor.isolate.text import MAX_LINES, NOTICE_BYTES, cut, line_bytes
 
 MAX_MESSAGE_CHARS = 8 * 1024
 MAX_STACK_CHARS = 64 * 1024
@@ -52,6 +53,8 @@ class Runtime:
     def end(self) -> None:
         """Nothing runs now."""
         self.invocation = None
+        if self.calls is not None:
+            self.calls.forget()
 
     def current(self) -> "Invocation":
         """The invocation that runs. Raises ``RuntimeError`` where none does."""
@@ -76,9 +79,13 @@ class Runtime:
         assert self.calls is not None  # noqa: S101 - as above
         return self.calls.new_stream()
 
-    def log(self, level: str, text: str) -> None:
+    def log(self, level: Any, text: str) -> None:
         """Write one line to the worker's log."""
-        line = frames.Log(level=level, message=[text], timestamp=time.time_ns() // 1_000_000)
+        line = frames.Log(
+            level=level if level in frames.LEVELS else "log",
+            text=text.encode(errors="replace").decode(),
+            timestamp=time.time_ns() // 1_000_000,
+        )
         if self.invocation is not None:
             self.invocation.log(line)
         elif len(self._early) < MAX_EARLY_LINES:
@@ -109,7 +116,8 @@ class Invocation:
         self.channel = channel
         self.pass_through = False
         self.background: set[asyncio.Future[Any]] = set()
-        self._log_bytes_left = frame.log_bytes
+        self._log_bytes_left = max(frame.log_bytes - NOTICE_BYTES, 0)
+        self._lines_left = MAX_LINES
 
     def wait_until(self, awaitable: Awaitable[Any]) -> None:
         """Keep the invocation going until that is over, too."""
@@ -122,19 +130,22 @@ class Invocation:
             self.background.add(task)
 
     def log(self, line: frames.Log) -> None:
-        """Send a log line, within the bytes that this invocation may write."""
-        if self._log_bytes_left < 0:
+        """Send a log line, within the bytes and lines that this invocation may write."""
+        if self._lines_left < 0:
             return
-        text = str(line.message[0])
-        size = len(text.encode(errors="replace"))
-        if size > self._log_bytes_left:
-            line = frames.Log(level="warn", message=[self._cut(text)], timestamp=line.timestamp)
-            size = self._log_bytes_left + 1
+        size = line_bytes(line.text)
+        if size > self._log_bytes_left or not self._lines_left:
+            line = frames.Log(level="warn", text=self._last(line.text), timestamp=line.timestamp)
+            self._lines_left = 0
+        self._lines_left -= 1
         self._log_bytes_left -= size
         self.channel.send(line)
 
-    def _cut(self, text: str) -> str:
-        start = text.encode(errors="replace")[: self._log_bytes_left].decode(errors="ignore")
+    def _last(self, text: str) -> str:
+        """The end of the log: why there is no more, after what still fits."""
+        if not self._lines_left:
+            return f"[log truncated at {MAX_LINES} lines]"
+        start = cut(text, self._log_bytes_left)
         return f"{start}... [log truncated at {self.frame.log_bytes} bytes]"
 
 

@@ -30,6 +30,7 @@ class FakeIsolate:
 
     def __init__(self, script: Script, *, loaded: bool = True) -> None:
         self.is_loaded = loaded
+        self.frame_bytes = 100
         self.sent: asyncio.Queue[Any] = asyncio.Queue()
         self.cpu = 0
         self.reason: str | None = None
@@ -109,8 +110,8 @@ class FakeSink:
 class NoCalls:
     """An answerer for scripts that ask nothing."""
 
-    def take(self, call: frames.Call) -> None:
-        raise AssertionError(call)
+    async def take(self, call: frames.Call, size: int) -> None:
+        raise AssertionError(call, size)
 
     async def close(self) -> None:
         pass

@@ -12,8 +12,9 @@ from cloister.errors import NotReady
 from cloister.limits import Limits
 from cloister.messages import Outbound
 from cloister.outcomes import Outcome
-from executor.invocation import Run
+from executor.invocation import SPARE_LINES, Run
 from executor.isolate import frames
+from executor.isolate.text import MAX_LINES
 from executor.isolates import Death, IsolateDied
 
 HELLO = frames.Head(status=200, headers=[("a", "b")], body=b"hello", end=True)
@@ -226,11 +227,27 @@ async def test_response_bytes() -> None:
 
 async def test_log_bytes() -> None:
     """Log output beyond the limit is dropped, and the record says so."""
-    line = frames.Log(level="log", message=["x" * 60], timestamp=1)
-    host = FakeHost(says(line, line, HELLO, frames.Done()), log_bytes=100)
+    line = frames.Log(level="log", text="x" * 60, timestamp=1)
+    host = FakeHost(says(line, line, HELLO, frames.Done()), log_bytes=200)
     await run(host)
     trace = host.written[0]
     assert (len(trace.logs), trace.truncated) == (1, True)
+    assert host.outcome is Outcome.OK
+
+
+async def test_an_isolate_that_does_not_stop_logging_is_ended() -> None:
+    """Ours cuts its log off by itself, in bytes and in lines; one that goes on is not ours."""
+    for text, log_bytes, kept in [("x" * 200, 1_000, 3), ("", 10**9, MAX_LINES + 1)]:
+        line = frames.Log(level="log", text=text, timestamp=1)
+        said = [line] * (MAX_LINES + 1 + SPARE_LINES)
+        if not text:
+            said.append(HELLO)  # the twin: what comes a little late is dropped
+        host = FakeHost(says(*said, line, line, HELLO, frames.Done()), log_bytes=log_bytes)
+        await run(host)
+        trace = host.written[0]
+        assert (len(trace.logs), trace.truncated) == (kept, True)
+        assert not host.returned[0][1]
+        assert "sent Log out of turn" in trace.exceptions[-1].message
 
 
 async def test_an_expired_message() -> None:

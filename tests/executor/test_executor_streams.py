@@ -157,3 +157,26 @@ async def test_values_held_in_memory_are_bounded() -> None:
     await one.close()
     await other.close()
     Budget(1_500, executor).take(1_500)
+
+
+async def test_what_the_isolate_writes_is_held_within_the_budget() -> None:
+    """Pieces that no reader took are counted, until one does or the body is dropped; then there is
+    room again. What ends late gives nothing back twice."""
+    executor = Budget(1_500)
+    streams = Streams(None, Budget(1_000, executor))
+    await streams.write(1, bytes(600))
+    with pytest.raises(OverBudget):
+        await streams.write(2, bytes(600))
+    pieces = streams.written(1)
+    assert len(await anext(pieces)) == 600
+    await streams.write(2, bytes(600))
+    streams.drop(2)
+    await streams.write(3, bytes(600))
+    late = streams.written(3)
+    await streams.close()
+    assert len(await anext(late)) == 600
+    with pytest.raises(OverBudget):
+        executor.take(1_501)
+    with pytest.raises(OverBudget):
+        await streams.write(4, b"x")
+    executor.take(1_500)

@@ -11,7 +11,18 @@ import redis.asyncio
 from cloister.messages import Trace, log_list, tail_channel
 from cloister.outcomes import Outcome
 from executor import redaction
-from executor.traces import MAX_SUBREQUESTS, Record, Traces, fetch_event
+from executor.isolate.text import MAX_LINES, cut, json_bytes
+from executor.traces import (
+    EXCEPTION_BYTES,
+    HEADER_BYTES,
+    MAX_EXCEPTIONS,
+    MAX_SUBREQUESTS,
+    MAX_URL_BYTES,
+    Record,
+    Traces,
+    fetch_event,
+    rpc_event,
+)
 
 
 @pytest.fixture
@@ -81,29 +92,87 @@ def test_the_event_is_redacted() -> None:
 def test_log_lines_are_plain() -> None:
     """Whatever an isolate sends as a log line, the record can be written."""
     record = Record(10_000)
-    record.log("log", ["text", 1, None, 1.5, True], 1)
-    record.log("loud", [{"a": [1]}, msgspec.msgpack.Ext(5, b"x"), b"bytes", float("nan")], 2**70)
+    record.log("warn", "text", 1)
+    record.log("loud", "\x00\U0001f600", 2**70)
     logs = msgspec.json.decode(msgspec.json.encode(trace(record)))["logs"]
-    assert logs[0] == {"timestamp": 1, "level": "log", "message": ["text", 1, None, 1.5, True]}
-    assert logs[1]["level"] == "log"
-    assert logs[1]["message"][0] == '{"a":[1]}'
+    assert logs[0] == {"timestamp": 1, "level": "warn", "message": ["text"]}
+    assert (logs[1]["level"], logs[1]["message"]) == ("log", ["\x00\U0001f600"])
+    assert logs[1]["timestamp"] < 2**53
+
+
+@pytest.mark.parametrize("text", ["", "x", "\x01" * 50, '"' * 50, "\U0001f600" * 50, "x" * 2_000])
+def test_the_log_of_a_record_costs_no_more_than_its_bound(text: str) -> None:
+    """Empty lines, escapes and the like included: in bytes of the record as it is kept. Most of the
+    bound can be used."""
+    record, empty = Record(20_000), trace(Record(20_000))
+    for _ in range(20_000):
+        record.log("error", text, 2**53 - 1)
+    made = trace(record)
+    size = len(msgspec.json.encode(made)) - len(msgspec.json.encode(empty))
+    assert made.truncated
+    assert 15_000 < size <= 20_000
+
+
+def test_lines_are_bounded_too() -> None:
+    """However much text may be kept."""
+    record = Record(10**9)
+    for _ in range(MAX_LINES + 1):
+        record.log("log", "", 1)
+    assert not trace(record).truncated
+    record.log("log", "", 1)
+    made = trace(record)
+    assert (len(made.logs), made.truncated, record.lines_lost) == (MAX_LINES + 1, True, 1)
 
 
 def test_bounds() -> None:
-    """Log text, exceptions and subrequests are bounded, and the record says what is missing."""
-    record = Record(100)
-    record.log("log", ["x" * 80], 1)
-    for _ in range(100):
-        record.log("log", [], 1)
-    record.exception("E", "y" * 20_000)
+    """Exceptions and subrequests are bounded, and the record says if something is missing."""
+    record = Record(0)
+    for _ in range(MAX_EXCEPTIONS):
+        record.exception("E" * 1_000, "\x01" * 20_000, "\x01" * 40_000)
     made = trace(record)
-    assert (len(made.logs), len(made.exceptions), made.truncated) == (1, 1, True)
-    assert len(made.exceptions[0].message) == 8 * 1024
+    assert len(made.exceptions) == MAX_EXCEPTIONS
+    assert made.exceptions[0].stack
+    assert made.truncated
+    assert len(msgspec.json.encode(made)) < EXCEPTION_BYTES + 2_000
     record = Record(100_000)
-    for _ in range(MAX_SUBREQUESTS + 1):
+    for _ in range(MAX_SUBREQUESTS):
         record.subrequest("GET", "http://x/", 200, 1.0)
+    assert not trace(record).truncated
+    record.subrequest("GET", "http://x/", 200, 1.0)
     made = trace(record)
     assert (len(made.subrequests), made.truncated) == (MAX_SUBREQUESTS, True)
+
+
+def test_an_exception_of_usual_size_is_whole() -> None:
+    """The twin: nothing of it is cut off."""
+    record = Record(0)
+    record.exception("ValueError", "m" * 8_000, "s" * 30_000)
+    made = trace(record)
+    assert (len(made.exceptions[0].message), len(made.exceptions[0].stack)) == (8_000, 30_000)
+    assert not made.truncated
+
+
+def test_long_requests_are_cut_off() -> None:
+    """A record keeps so much of URL and headers, however much a visitor sends, and says so."""
+    headers = [(f"name-{n}", "\x80v" * 1_000) for n in range(60)]
+    event = fetch_event("M" * 9_000, "http://x/" + "\x01" * 100_000, headers, None)
+    assert event["request"]["headersTruncated"]
+    assert 1 <= len(event["request"]["headers"]) < 60
+    assert len(msgspec.json.encode(event)) < HEADER_BYTES + MAX_URL_BYTES + 200
+    event = fetch_event("GET", "http://x/" + "-" * 2_000, headers[:2], None)
+    assert "headersTruncated" not in event["request"]
+    assert len(event["request"]["headers"]) == 2
+    assert len(rpc_event("m" * 100_000)["rpcMethod"]) < 300
+
+
+@pytest.mark.parametrize("text", ["", "plain", "\x01\x02\x03", "\U0001f600" * 9, 'a"b' * 9])
+def test_cutting_text(text: str) -> None:
+    """The longest start that fits, whatever its characters cost."""
+    for limit in range(json_bytes(text) + 2):
+        start = cut(text, limit)
+        assert text.startswith(start)
+        assert not start or json_bytes(start) <= limit
+        assert start == text or json_bytes(text[: len(start) + 1]) > limit
 
 
 async def test_records_are_kept_and_told(client: redis.asyncio.Redis) -> None:

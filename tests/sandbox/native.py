@@ -13,7 +13,7 @@ import threading
 from typing import Any, NoReturn
 
 from executor.isolate.door import Door
-from executor.isolate.frames import Failed, Invoke, Load, Loaded, Ready, Returned
+from executor.isolate.frames import Failed, Invoke, Load, Loaded, Ready, Returned, raw
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -41,6 +41,6 @@ def serve(sock: socket.socket) -> NoReturn:
         assert isinstance(frame, Invoke)
         try:
             exec(frame.url, names)
-            door.send(Returned(value=names.pop("result", None)))
+            door.send(Returned(value=raw(names.pop("result", None))))
         except Exception as exc:  # noqa: BLE001 - the test is told of any
             door.send(Failed(name=type(exc).__name__, message=str(exc)))

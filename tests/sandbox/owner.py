@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path[:0] = sys.argv[2:]
 
-from executor.isolate.frames import Failed, Invoke  # noqa: E402 - the path comes first
+from executor.isolate.frames import Failed, Invoke, plain  # noqa: E402 - the path comes first
 from executor.sandbox.probe import attempt_all  # noqa: E402
 from executor.zygotes import Zygote  # noqa: E402
 
@@ -32,7 +32,7 @@ async def main() -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         await isolates[0].send(Invoke(url=json.loads(line)))
         answer = await isolates[0].receive()
-        said = answer.name if isinstance(answer, Failed) else answer.value
+        said = answer.name if isinstance(answer, Failed) else plain(answer.value)
         print(json.dumps(said), flush=True)
     isolates[0].kill("asked to")
     await isolates[0].closed.wait()

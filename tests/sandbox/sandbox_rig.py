@@ -9,7 +9,7 @@ import pytest
 
 from cloister.settings import MIB
 from executor.cell import Isolate, IsolateDied
-from executor.isolate.frames import Failed, Invoke, Returned
+from executor.isolate.frames import Failed, Invoke, Returned, plain
 from executor.zygotes import Zygote
 
 HERE = Path(__file__).parent
@@ -43,7 +43,7 @@ class Native:
         if isinstance(answer, Failed):
             raise Raised(f"{answer.name}: {answer.message}")
         assert isinstance(answer, Returned)
-        return answer.value
+        return plain(answer.value)
 
     async def death(self, code: str) -> IsolateDied:
         """How the isolate died of the code. It was alive and well before."""

@@ -127,9 +127,9 @@ async def test_a_locked_down_life(isolate):
     assert sum(len(f.data) for f in streamed if isinstance(f, frames.Chunk)) == 4_000_000
     assert (await invoke(isolate, "fetches"))[0].body == b"2000000"
     log, thread = await invoke(isolate, "thread")
-    assert (log.message, thread.body) == (["in a thread"], b"ok")
+    assert (log.text, thread.body) == ("in a thread", b"ok")
     log, failed = await invoke(isolate, "fail")
-    assert (log.level, log.message) == ("warn", ["about to fail"])
+    assert (log.level, log.text) == ("warn", "about to fail")
     assert (failed.name, failed.message) == ("ValueError", "as planned")
     (failed,) = await invoke(isolate, "exit")
     assert failed.name == "SystemExit"

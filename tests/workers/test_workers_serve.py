@@ -1,10 +1,12 @@
 """The isolate's life: load, invoke, fail, go on."""
 
 import pytest
+from workers_cell import LATER
 
 from executor.isolate import frames
 from executor.isolate.handlers import TWO_DEFAULTS
 from executor.isolate.main import NEVER_ANSWERED
+from executor.isolate.text import MAX_LINES, NOTICE_BYTES, line_bytes
 
 HELLO = """
 from workers import WorkerEntrypoint, Response
@@ -295,7 +297,8 @@ def test_stale_answers_are_dropped(run, cell):
 
 
 def test_log_levels_and_bound(run):
-    """print and console write lines; past log_bytes one truncated line says so."""
+    """print and console write lines; past log_bytes one truncated line says so, and all of it costs
+    no more than that."""
     source = """
 from workers import Response, WorkerEntrypoint, console
 print("while loading")
@@ -307,10 +310,10 @@ class Default(WorkerEntrypoint):
         console.warn("w")
         console.error("e")
         for _ in range(10):
-            print("x" * 40)
+            print("x" * 400)
         return Response("")
 """
-    result = run(source, log_bytes=100)
+    result = run(source, log_bytes=1000)
     assert result.lines[:6] == [
         ("log", "while loading"),
         ("log", "a-1"),
@@ -319,8 +322,65 @@ class Default(WorkerEntrypoint):
         ("warn", "w"),
         ("error", "e"),
     ]
-    assert result.lines[6] == ("log", "x" * 40)
-    assert len(result.lines) == 8
-    level, text = result.lines[7]
-    assert level == "warn"
-    assert text.endswith("[log truncated at 100 bytes]")
+    assert result.lines[6:] == [("warn", "x" * 400 + "... [log truncated at 1000 bytes]")]
+    assert sum(line_bytes(line.text) for line in result.logs) <= 1000
+
+
+def test_empty_lines_are_not_free(run, cell):
+    """A line costs more than its text, and there is a bound on lines; the next log is whole."""
+    source = """
+from workers import Response, WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    def fetch(self, request):
+        for _ in range(100_000):
+            print("")
+        return Response("")
+"""
+    assert len(run(source, log_bytes=10_000).lines) == 1 + (10_000 - NOTICE_BYTES) // line_bytes("")
+    lines = cell.invoke(log_bytes=10_000_000).lines
+    assert (len(lines), lines[0]) == (MAX_LINES + 1, ("log", ""))
+    assert lines[-1] == ("warn", "[log truncated at 1000 lines]")
+
+
+def test_text_that_has_no_utf8_form_is_logged_all_the_same(run):
+    """Lone surrogates become question marks."""
+    source = """
+from workers import Response, WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    def fetch(self, request):
+        print("a\\ud800b")
+        return Response("")
+"""
+    assert run(source).lines == [("log", "a?b")]
+
+
+def test_many_calls_at_once_wait_for_their_turn(run, cell):
+    """More calls than an isolate may have open are all made, a thousand at a time; one that is
+    given up keeps its place until it is answered."""
+    source = """
+import asyncio
+from workers import Response, WorkerEntrypoint
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        given_up = asyncio.ensure_future(self.env.KV.get("0"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        got = await asyncio.gather(*(self.env.KV.get(str(n)) for n in range(2_500)))
+        return Response(str(len(got)))
+"""
+    waiting = []
+    seen = set()
+
+    def answers(call):
+        seen.add(call.call)
+        waiting.append(call.call)
+        assert len(waiting) <= frames.CALLS_AT_ONCE
+        if len(waiting) == frames.CALLS_AT_ONCE or len(seen) == 2_501:
+            for number in waiting:
+                cell.send(frames.Reply(call=number, value=None))
+            waiting.clear()
+        return LATER
+
+    result = run(source, answers=answers, live={"KV": "kv_namespace"})
+    assert (result.text, len(seen)) == ("2500", 2_501)
+    assert cell.invoke(answers=lambda call: None).text == "2500"

@@ -78,11 +78,11 @@ def test_what_cannot_be_sent(run, value):
 
 
 def over_the_wire(value):
-    """A value after it went through the door as a call and came back as a reply."""
-    call = frames.Call(call=1, target="x", method="y", arguments=[python_to_rpc(value)])
-    taken = frames.decode_from_isolate(frames.encode(call))
-    assert isinstance(taken, frames.Call)
-    reply = frames.decode_to_isolate(frames.encode(frames.Reply(call=1, value=taken.arguments[0])))
+    """A value after it went through the door as a callee's and came back as a caller's reply."""
+    returned = frames.Returned(value=frames.raw(python_to_rpc(value)))
+    taken = frames.decode_from_isolate(frames.encode(returned))
+    assert isinstance(taken, frames.Returned)
+    reply = frames.decode_to_isolate(frames.encode(frames.Reply(call=1, value=taken.value)))
     assert isinstance(reply, frames.Reply)
     return python_from_rpc(reply.value)
 

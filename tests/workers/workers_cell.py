@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
 
@@ -13,7 +14,19 @@ from executor.isolate.main import serve
 
 DEADLINE_S = 10.0
 
-Answers = Callable[[frames.Call], Any]
+
+@dataclass(frozen=True)
+class Question:
+    """A call, its arguments decoded."""
+
+    call: int
+    target: str
+    method: str
+    arguments: list[Any]
+    options: dict[str, Any]
+
+
+Answers = Callable[[Question], Any]
 
 LATER = object()
 """From a test's handler: the test answers by itself."""
@@ -36,7 +49,7 @@ class Result:
         self.failures: list[frames.Failed] = []
         self.returned: Any = None
         self.logs: list[frames.Log] = []
-        self.calls: list[frames.Call] = []
+        self.calls: list[Question] = []
         self.order: list[str] = []
 
     @property
@@ -65,7 +78,7 @@ class Result:
 
     @property
     def lines(self) -> list[tuple[str, str]]:
-        return [(line.level, line.message[0]) for line in self.logs]
+        return [(line.level, line.text) for line in self.logs]
 
 
 class Cell:
@@ -129,14 +142,21 @@ class Cell:
             case frames.Failed():
                 result.failures.append(frame)
             case frames.Returned():
-                result.returned = frame.value
+                result.returned = frames.plain(frame.value)
             case frames.Log():
                 result.logs.append(frame)
             case frames.Call():
-                result.calls.append(frame)
-                self._answer(frame, answers)
+                question = Question(
+                    call=frame.call,
+                    target=frame.target,
+                    method=frame.method,
+                    arguments=frames.plain(frame.arguments),
+                    options=frames.plain(frame.options),
+                )
+                result.calls.append(question)
+                self._answer(question, answers)
 
-    def _answer(self, call: frames.Call, answers: Answers | None) -> None:
+    def _answer(self, call: Question, answers: Answers | None) -> None:
         if answers is None:
             self.send(frames.Refusal(call=call.call, kind="Error", message="no calls here"))
             return

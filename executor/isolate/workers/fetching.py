@@ -52,7 +52,7 @@ def _outgoing(request: Request, body: bytes, stream: int | None) -> frames.Outgo
         body=body,
         stream=stream,
         redirect=request._redirect,
-        cf=request._cf,
+        cf=frames.raw(request._cf),
     )
 
 
