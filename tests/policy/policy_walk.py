@@ -19,6 +19,7 @@ from executor.isolate.policy import (
     building,
     compile_sources,
     guards,
+    handlers,
     ownership,
     warm_up,
 )
@@ -167,7 +168,7 @@ def identity(value: Any) -> Any:
             getattr(value, "__qualname__", ""),
             type(getattr(value, "__self__", None)),
         )
-    if isinstance(value, types.FunctionType) and value.__module__ == guards.__name__:
+    if isinstance(value, types.FunctionType) and value.__module__ == handlers.__name__:
         return value.__qualname__
     if isinstance(value, functools.partial):
         return type(value), identity(value.func)

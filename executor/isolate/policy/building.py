@@ -25,9 +25,10 @@ from typing import Any
 
 from executor.isolate.policy.facades.loggers import BASES
 from executor.isolate.policy.formatting import Formatter
-from executor.isolate.policy.kinds import METACLASSES
+from executor.isolate.policy.kinds import METACLASSES, without_metaclass
 from executor.isolate.policy.names import is_dunder, is_plain
 from executor.isolate.policy.ownership import is_class, is_own_class
+from executor.isolate.policy.receivers import guard_class
 
 _BUILTIN_BASES = (
     object, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset,
@@ -112,7 +113,7 @@ def build_class(
     Raises:
         TypeError: a base cannot be extended, or the metaclass is not one of the library's.
     """
-    resolved = types.resolve_bases(bases)
+    resolved = _resolved(bases)
     for base in resolved:
         if not may_extend(base):
             raise TypeError(f"{_name(base)} cannot be extended by a worker")
@@ -123,10 +124,56 @@ def build_class(
     ):
         for base in resolved:
             _check_match_args(base)
-    cls = builtins.__build_class__(body, name, *bases, **keywords)
+    if resolved is not bases:
+        keywords["metaclass"] = _with_original_bases(name, bases, resolved, keywords)
+    cls = builtins.__build_class__(body, name, *resolved, **keywords)
     is_own_class(cls)  # known from here on to the checks in methods
     _check_slots(cls)
+    if typing.NamedTuple in bases:
+        guard_class(cls)
     return cls
+
+
+def _resolved(bases: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The classes that the bases stand for: asked once, and only what ``typing`` made.
+
+    Raises:
+        TypeError: something else stands for a class.
+    """
+    for base in bases:
+        if not is_class(base) and not _stands_for_class(base):
+            raise TypeError(f"a base is a class, not a {type(base).__name__} object")
+    return types.resolve_bases(bases)
+
+
+def _stands_for_class(base: Any) -> bool:
+    kind = type(base)
+    if kind is types.FunctionType:
+        return base is typing.NamedTuple or base is typing.TypedDict
+    return kind in _ALIASES
+
+
+_ALIASES = frozenset(
+    [types.GenericAlias, type(collections.abc.Callable[[], None])]
+    + [kind for kind in vars(typing).values() if isinstance(kind, type)]
+)
+"""Types of what may stand for a class in a list of bases."""
+
+
+def _with_original_bases(
+    name: str, bases: tuple[Any, ...], resolved: tuple[Any, ...], keywords: dict[str, Any]
+) -> Callable[..., Any]:
+    """A metaclass that does what the interpreter does when it resolves bases itself."""
+    kind, namespace, keywords_left = types.prepare_class(name, resolved, keywords)
+    keywords.clear()
+    keywords.update(keywords_left)
+
+    def make(name: str, _bases: Any, namespace: Any, **more: Any) -> Any:
+        namespace["__orig_bases__"] = bases
+        return kind(name, resolved, namespace, **more)
+
+    make.__prepare__ = lambda *_arguments, **_keywords: namespace  # type: ignore[attr-defined]
+    return make
 
 
 def _real_metaclass(stand: Any) -> type:
@@ -176,7 +223,43 @@ def _check_match_args(base: Any) -> None:
     match_args(getattr(base, "__match_args__", ()))
 
 
+def matchable(cls: Any) -> Any:
+    """The class of a pattern with positional parts, as it is when the pattern is tried.
+
+    Raises:
+        TypeError: such a pattern would read what a worker cannot.
+    """
+    if not is_class(cls):
+        return cls  # the interpreter says that it is none
+    if type(cls) not in _METACLASSES:
+        raise TypeError("a pattern cannot use a class of this kind")
+    for base in _mro.__get__(cls):
+        if "__match_args__" in vars(base):
+            match_args(vars(base)["__match_args__"])
+            break
+    return cls
+
+
+_mro = type.__dict__["__mro__"]
+_METACLASSES = frozenset(
+    type(kind) for kind in (object, abc.ABC, enum.Enum, typing.Protocol, typing.Any)
+)
+
+
 def _check_slots(cls: Any) -> None:
     for name in vars(cls) if isinstance(cls, type) else ():
         if is_dunder(name) and isinstance(vars(cls)[name], types.MemberDescriptorType):
             raise TypeError(f"__slots__ cannot contain {name!r}")
+
+
+def subclass_hook(hook: Any) -> Any:
+    """A class's ``__subclasshook__``, which is asked about every class there is.
+
+    It is given the stand-ins of those that a worker must not hold.
+
+    Raises:
+        TypeError: it is not a class method.
+    """
+    if type(hook) is not classmethod:
+        raise TypeError("__subclasshook__ must be a classmethod")
+    return classmethod(lambda cls, candidate: hook.__get__(None, cls)(without_metaclass(candidate)))

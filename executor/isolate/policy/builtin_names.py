@@ -91,6 +91,7 @@ def base_builtins() -> dict[str, Any]:
 
 def _hidden() -> dict[str, Any]:
     return {
+        **{hidden.builtin(name): getattr(builtins, name) for name in hidden.SELF_MATCHING},
         hidden.GETATTR: guards.read,
         hidden.GETATTR_PLAIN: getattr,
         hidden.HASATTR_PLAIN: hasattr,
@@ -103,4 +104,6 @@ def _hidden() -> dict[str, Any]:
         hidden.FOREIGN: guards.foreign,
         hidden.MARK: ownership.MARK,
         hidden.MATCH_ARGS: building.match_args,
+        hidden.MATCHABLE: building.matchable,
+        hidden.SUBCLASS_HOOK: building.subclass_hook,
     }

@@ -34,10 +34,11 @@ from executor.isolate.policy.sources import (
     module_of,
 )
 from executor.isolate.policy.transformer import Policy
+from executor.isolate.policy.transformer.hidden import SELF_MATCHING
 from executor.isolate.policy.transformer.scopes import names_bound_by
 
-REBINDABLE = ("type", "getattr", "hasattr")
-"""Builtins whose calls are rewritten, unless the module gives the name a meaning of its own."""
+REBINDABLE = ("type", "getattr", "hasattr", *SELF_MATCHING)
+"""Builtins that are rewritten, unless the module gives the name a meaning of its own."""
 
 
 @dataclass(slots=True)

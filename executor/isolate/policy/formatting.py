@@ -115,6 +115,18 @@ def str_format_map(text: str, mapping: Mapping[str, Any], /) -> str:
     return _formatter.vformat(text, (), mapping)
 
 
+def user_string_format(self: Any, /, *args: Any, **kwargs: Any) -> str:
+    """``collections.UserString.format``, guarded."""
+    text: str = guards.read(self.data, "format")(*args, **kwargs)
+    return text
+
+
+def user_string_format_map(self: Any, mapping: Mapping[str, Any]) -> str:
+    """``collections.UserString.format_map``, guarded."""
+    text: str = guards.read(self.data, "format_map")(mapping)
+    return text
+
+
 def _format(value: Any, name: str, get: guards.Getter) -> Any:
     """``format`` of text is replaced wherever it comes from; of anything else it is plain."""
     safe = str_format if name == "format" else str_format_map

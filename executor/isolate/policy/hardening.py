@@ -4,24 +4,32 @@ The library calls them on a worker's behalf, out of sight of the guards. If one 
 nothing runs.
 """
 
-import ast
+import asyncio
+import collections
 import copy
 import dataclasses
 import enum
+import functools
 import random
 import re
 import sys
 import types
-import typing
 import warnings
 from typing import Any
 
-from executor.isolate.policy import building, output, ownership, writable, zones
-from executor.isolate.policy.bounds import MAX_DEPTH, measure
-from executor.isolate.policy.builtin_names import base_builtins
-from executor.isolate.policy.facades import Facade, copying
-from executor.isolate.policy.facades.structures import check_field_name, check_member_names
-from executor.isolate.policy.transformer import Policy
+from executor.isolate.policy import (
+    building,
+    formatting,
+    generated,
+    hints,
+    output,
+    ownership,
+    writable,
+    zones,
+)
+from executor.isolate.policy.facades import Facade, copying, functional, structures, tasks
+from executor.isolate.policy.facades.structures import check_member_names
+from executor.isolate.policy.generated import check_field_name
 
 _QUALIFIED = re.compile(r"^(?:\s*(\w+)\s*\.)?\s*(\w+)")
 _done: list[bool] = []
@@ -46,7 +54,10 @@ def harden() -> None:
     _guard_copy()
     _guard_dataclasses()
     _guard_enum()
-    _guard_typing()
+    _guard_collections()
+    _guard_asyncio()
+    hints.guard_typing()
+    _replace(functools, "singledispatch", functional.singledispatch)
     warnings.showwarning = _show_warning
     _done.append(True)
 
@@ -75,6 +86,19 @@ def _replace_defaults(function: types.FunctionType, old: Any, new: Any) -> None:
     named.update({name: new for name, default in named.items() if default is old})
 
 
+def _guard_collections() -> None:
+    """A named tuple gets methods; ``UserString`` formats with its text as the template."""
+    _replace(collections, "namedtuple", structures.namedtuple)
+    _replace(collections.UserString, "format", formatting.user_string_format)
+    _replace(collections.UserString, "format_map", formatting.user_string_format_map)
+
+
+def _guard_asyncio() -> None:
+    """No object of a worker counts as a future: ``asyncio`` hands futures its contexts."""
+    for module in (asyncio, asyncio.base_futures, asyncio.futures):
+        _replace(module, "isfuture", tasks.isfuture)
+
+
 def _guard_enum() -> None:
     """``Enum("Name", members)`` makes a class from a dictionary: its names are members only."""
     real = vars(enum.EnumMeta)["_create_"]
@@ -91,7 +115,8 @@ def _guard_enum() -> None:
 
 
 def _guard_dataclasses() -> None:
-    """Field names become generated source: each is checked when it is used."""
+    """Field names become generated source: each is checked when it is used; see generated.py."""
+    generated.guard_dataclasses()
     real = dataclasses._get_field  # type: ignore[attr-defined]
 
     def get_field(cls: type, name: str, *arguments: Any) -> Any:
@@ -110,7 +135,7 @@ def _is_type(
     """
     found = _QUALIFIED.match(annotation)
     home = sys.modules.get(cls.__module__)
-    if not found or home is None:
+    if not found or not ownership.is_own_module(home):
         return False
     prefix, name = found.groups()
     if not prefix:
@@ -119,41 +144,6 @@ def _is_type(
     if type(named) is Facade and vars(named)["__name__"] == module.__name__:
         return bool(predicate(vars(named).get(name), module))
     return False
-
-
-def _guard_typing() -> None:
-    """Annotations that are text are compiled by the policy and run in the worker's own module."""
-    namespace = vars(typing)
-    for name in ("eval", "compile"):
-        if name in namespace:
-            raise HardeningFailed(f"typing.{name} is taken")
-    namespace["compile"] = _compile_annotation
-    namespace["eval"] = _evaluate_annotation
-
-
-def _compile_annotation(text: str, file: str, _mode: str, *_rest: Any, **_more: Any) -> Any:
-    if len(text) > 10_000:
-        raise SyntaxError("the annotation is too long")
-    tree = ast.parse(text, file, "eval")
-    if measure(tree)[1] > MAX_DEPTH:
-        raise SyntaxError("the annotation is nested too deeply")
-    policy = Policy(file, available=frozenset(), future_annotations=False)
-    checked = policy.visit(tree)
-    if policy.refusals:
-        raise SyntaxError(policy.refusals[0].message)
-    return compile(ast.fix_missing_locations(checked), file, "eval", dont_inherit=True)
-
-
-def _evaluate_annotation(
-    code: Any, globals_: dict[str, Any] | None = None, locals_: Any = None
-) -> Any:
-    if not isinstance(code, types.CodeType):
-        raise TypeError("an annotation must be compiled first")
-    local = dict(locals_) if type(locals_) is dict and locals_ is not globals_ else {}
-    local = {k: v for k, v in local.items() if type(k) is str and k.isidentifier()}
-    if ownership.is_own_namespace(globals_):
-        return eval(code, globals_, local)  # noqa: S307 - compiled by the policy
-    return eval(code, {"__builtins__": base_builtins()}, local)  # noqa: S307 - as above
 
 
 def _show_warning(message: Any, category: type[Warning], *_rest: Any, **_more: Any) -> None:

@@ -52,7 +52,11 @@ _MAKERS: dict[type, Callable[..., Any]] = {}
 
 
 def stand_in(
-    real: type, name: str = "", *, make: Callable[..., Any] | None = None, also: tuple[type, ...] = ()
+    real: type,
+    name: str = "",
+    *,
+    make: Callable[..., Any] | None = None,
+    also: tuple[type, ...] = (),
 ) -> type:
     """What workers see of a type, and of its subclasses ``also``; ``make`` answers calls of it."""
     stand = _Stand(name or real.__name__, (), {"__slots__": (), "__doc__": real.__doc__})

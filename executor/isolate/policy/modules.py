@@ -6,7 +6,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from executor.isolate.policy import building, guards, ownership
+from executor.isolate.policy import building, guards, handlers, ownership
 from executor.isolate.policy.builtin_names import base_builtins
 from executor.isolate.policy.facades import HINTS, library, make_facade
 from executor.isolate.policy.facades.system import set_modules
@@ -215,7 +215,7 @@ class _Importer:
 
     def globals(self) -> dict[str, Any]:
         """A copy of the module's variables."""
-        return guards.without_internals(self._namespace)
+        return handlers.without_internals(self._namespace)
 
     def for_interpreter(
         self, name: str, _globals: Any = None, _locals: Any = None, names: Any = (), _level: int = 0

@@ -130,10 +130,10 @@ _CHECK = _checked(_admit, object).__code__
 
 def _checked_property(value: Any, owner: type) -> Any:
     """The property with checked functions; a kind that is not made anew is changed in place."""
-    parts = [_checked_accessor(getattr(value, name), owner) for name in _ACCESSORS]
+    parts = {name: _checked_accessor(getattr(value, name), owner) for name in _ACCESSORS}
     if type(value) is property:
-        return property(*parts, value.__doc__)
-    for name, part in zip(_ACCESSORS, parts, strict=True):
+        return property(**parts, doc=value.__doc__)
+    for name, part in parts.items():
         setattr(value, name, part)
     return value
 

@@ -1,72 +1,161 @@
 """``copy`` without the hooks that would let one object's copy write into another.
 
-The library's ``copy`` calls whatever ``__reduce_ex__`` returns and sets the state's names on
-whatever that call returns, private names of the runtime's objects included. This one makes a
-worker's object with ``object.__new__`` and copies its own state. It replaces the library's
-functions in the isolate (hardening.py), since other modules call those on the worker's behalf.
+The library's ``copy`` calls whatever ``__reduce_ex__`` returns, sets the state's names on whatever
+that call returns, and keeps the state of what it copies in a memo that a worker can read. This one
+makes a worker's object with ``object.__new__`` and copies its own state; of the library's objects
+it copies those that are data. It replaces the library's functions in the isolate (hardening.py),
+since other modules call those on the worker's behalf.
 """
 
 import array
+import calendar
 import collections
 import copy as _copy
+import csv
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import fractions
+import functools
+import http.cookies
+import io
+import ipaddress
+import pathlib
+import random
+import re
+import statistics
+import string
+import textwrap
 import types
+import typing
+import uuid
 import weakref
+import zoneinfo
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from executor.isolate.policy.ownership import is_own_class
 
 Error = _copy.Error
 
-_library_copy = _copy.copy
-_library_deepcopy = _copy.deepcopy
-
-_ATOMIC = (
-    type(None), int, float, bool, complex, bytes, str, type, range, slice, property, type(...),
+_SHARED = (
+    type(None), int, float, bool, complex, bytes, str, range, slice, property, type(...),
     type(NotImplemented), types.FunctionType, types.BuiltinFunctionType, types.MethodType,
-    types.CodeType, weakref.ref,
+    types.CodeType, types.GenericAlias, types.UnionType, weakref.ref, classmethod, staticmethod,
+    dt.date, dt.datetime, dt.time, dt.timedelta, dt.timezone, zoneinfo.ZoneInfo, decimal.Decimal,
+    fractions.Fraction, uuid.UUID, re.Pattern, re.Match, statistics.NormalDist,
+    pathlib.PurePosixPath, typing.TypeVar, typing.ForwardRef, dataclasses.Field,
+    ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network,
+    ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network,
 )  # fmt: skip
+"""Types whose objects do not change, so that a copy is the object itself."""
+
+_SHARED_KINDS = (type, enum.Enum)
+"""Types of which the same is true with all their subclasses."""
+
 _CONTAINERS = (
     list, dict, set, frozenset, tuple, bytearray, collections.deque, collections.OrderedDict,
     collections.defaultdict, collections.Counter, array.array,
 )  # fmt: skip
+_STATEFUL = (
+    types.SimpleNamespace, collections.UserDict, collections.UserList, collections.UserString,
+    collections.ChainMap, http.cookies.SimpleCookie, http.cookies.Morsel, string.Template,
+    calendar.Calendar, calendar.TextCalendar, calendar.HTMLCalendar, textwrap.TextWrapper,
+    csv.Dialect, csv.excel,
+)  # fmt: skip
+"""Types of the library that are data: an object is its items and what is in its ``__dict__``."""
+
+
+class Memo(dict[int, Any]):
+    """What ``deepcopy`` has copied, by identity: worker's hooks read and extend it.
+
+    Only copies are in it; what must stay alive meanwhile is kept apart.
+    """
+
+    __slots__ = ("_alive",)
+
+    def __init__(self, copies: Any = ()) -> None:
+        super().__init__(copies)
+        self._alive: list[Any] = []
 
 
 def copy(x: Any) -> Any:
-    """A shallow copy."""
+    """A shallow copy.
+
+    Raises:
+        TypeError: it is an object of the library or the platform that is no data.
+    """
     cls = type(x)
-    if not is_own_class(cls):
-        return x if issubclass(cls, type) else _library_copy(x)
-    if (hook := getattr(cls, "__copy__", None)) is not None:
+    if _is_shared(cls):
+        return x
+    if is_own_class(cls) and (hook := getattr(cls, "__copy__", None)) is not None:
         return hook(x)
-    return _rebuild(x, cls, None)
+    return _new_copy(x, cls, None)
 
 
 def deepcopy(x: Any, memo: dict[int, Any] | None = None, _nil: Any = None) -> Any:
-    """A deep copy."""
-    memo = {} if memo is None else memo
-    if id(x) in memo:
-        return memo[id(x)]
+    """A deep copy.
+
+    Raises:
+        TypeError: an object of the library or the platform in it is no data.
+    """
+    kept = memo if type(memo) is Memo else Memo(memo if type(memo) is dict else ())
+    if id(x) in kept:
+        return kept[id(x)]
     cls = type(x)
-    if cls in _ATOMIC or issubclass(cls, type):
+    if _is_shared(cls):
         return x
-    if (hook := getattr(cls, "__deepcopy__", None)) is not None and is_own_class(cls):
-        result = hook(x, memo)
-    elif is_own_class(cls):
-        result = _rebuild(x, cls, memo)
-    elif builder := _DEEP.get(cls):
-        result = builder(x, memo)
+    if is_own_class(cls) and (hook := getattr(cls, "__deepcopy__", None)) is not None:
+        result = hook(x, kept)
     else:
-        result = _library_deepcopy(x, memo)
+        result = _new_copy(x, cls, kept)
     if result is not x:
-        memo[id(x)] = result
-        memo.setdefault(id(memo), []).append(x)
+        kept[id(x)] = result
+        kept._alive.append(x)
     return result
 
 
-def _rebuild(x: Any, cls: type, memo: dict[int, Any] | None) -> Any:
-    """A new object of a worker's class with the same contents and state."""
+def _is_shared(cls: type) -> bool:
+    return cls in _SHARED or (issubclass(cls, _SHARED_KINDS) and not _has_hook(cls))
+
+
+def _has_hook(cls: type) -> bool:
+    """Whether an own enum says itself how its members are copied."""
+    return is_own_class(cls) and any(name in _own_names(cls) for name in _HOOKS)
+
+
+_HOOKS = ("__copy__", "__deepcopy__")
+
+
+def _new_copy(x: Any, cls: type, memo: Memo | None) -> Any:
+    if is_own_class(cls):
+        return _rebuild(x, cls, memo)
+    if builder := _BUILDERS.get(cls):
+        return builder(x, memo)
+    if cls in _CONTAINERS or cls in _STATEFUL or _is_namedtuple(cls) or _is_exception(cls):
+        return _rebuild(x, cls, memo)
+    raise TypeError(f"cannot copy '{cls.__name__}' object")
+
+
+def _is_namedtuple(cls: type) -> bool:
+    return issubclass(cls, tuple) and "_fields" in {name for b in cls.__mro__ for name in vars(b)}
+
+
+def _is_exception(cls: type) -> bool:
+    return issubclass(cls, BaseException) and not issubclass(cls, BaseExceptionGroup)
+
+
+def _part(x: Any, memo: Memo | None) -> Any:
+    return x if memo is None else deepcopy(x, memo)
+
+
+def _rebuild(x: Any, cls: type, memo: Memo | None) -> Any:
+    """A new object of the class with the same contents and state."""
     if issubclass(cls, (str, int, float, complex, bytes, tuple, frozenset)):
         result = _immutable(x, cls, memo)
+        if memo is not None and id(x) in memo:
+            return memo[id(x)]  # the copy that a cycle made
     else:
         base = next((b for b in cls.__mro__ if b in _CONTAINERS), object)
         result = _new(base, cls, x)
@@ -80,48 +169,51 @@ def _rebuild(x: Any, cls: type, memo: dict[int, Any] | None) -> Any:
 def _new(base: Any, cls: Any, x: Any) -> Any:
     if base is array.array:
         return array.array.__new__(cls, x.typecode)
+    if base is collections.deque:
+        result = collections.deque.__new__(cls)
+        collections.deque.__init__(result, (), collections.deque.maxlen.__get__(x))
+        return result
     if issubclass(cls, BaseException):
         return cls.__new__(cls, *x.args)  # as the interpreter does
     return base.__new__(cls)
 
 
-def _immutable(x: Any, cls: type, memo: dict[int, Any] | None) -> Any:
+def _immutable(x: Any, cls: type, memo: Memo | None) -> Any:
     if issubclass(cls, tuple):
-        items = tuple(x) if memo is None else tuple(deepcopy(i, memo) for i in tuple.__iter__(x))
-        return tuple.__new__(cls, items)
-    kinds: tuple[Any, ...] = (str, int, float, complex, bytes, frozenset)
+        items = [_part(item, memo) for item in tuple.__iter__(x)]
+        same = all(a is b for a, b in zip(tuple.__iter__(x), items, strict=True))
+        return x if same and cls is tuple else tuple.__new__(cls, items)
+    if issubclass(cls, frozenset):
+        return frozenset.__new__(cls, [_part(item, memo) for item in frozenset.__iter__(x)])
+    kinds: tuple[Any, ...] = (str, int, float, complex, bytes)
     base = next(kind for kind in kinds if issubclass(cls, kind))
     return base.__new__(cls, x)
 
 
-def _fill(result: Any, x: Any, memo: dict[int, Any] | None) -> None:
+def _fill(result: Any, x: Any, memo: Memo | None) -> None:
     """Copy the items of a container, without calling the worker's own methods."""
-
-    def part(item: Any) -> Any:
-        return item if memo is None else deepcopy(item, memo)
-
     if isinstance(x, collections.defaultdict):
         result.default_factory = x.default_factory
     if isinstance(x, dict):
-        for key, value in dict.items(x):
-            dict.__setitem__(result, part(key), part(value))
+        for key, value in list(dict.items(x)):
+            dict.__setitem__(result, _part(key, memo), _part(value, memo))
     elif isinstance(x, list):
-        list.extend(result, [part(item) for item in list.__iter__(x)])
+        list.extend(result, [_part(item, memo) for item in list.__iter__(x)])
     elif isinstance(x, set):
-        set.update(result, [part(item) for item in set.__iter__(x)])
+        set.update(result, [_part(item, memo) for item in set.__iter__(x)])
     elif isinstance(x, (collections.deque, bytearray, array.array)):
-        result.extend([part(item) for item in x])
+        result.extend([_part(item, memo) for item in x])
 
 
-def _set_state(result: Any, x: Any, memo: dict[int, Any] | None) -> None:
+def _set_state(result: Any, x: Any, memo: Memo | None) -> None:
     cls = type(x)
-    if memo is not None and type(result) is not cls:
+    if result is x or (memo is not None and type(result) is not cls):
         return
     if "__getstate__" in _own_names(cls) or "__setstate__" in _own_names(cls):
         _set_custom_state(result, x, memo)
         return
     if (state := getattr(x, "__dict__", None)) and type(state) is dict:
-        copied = dict(state) if memo is None else deepcopy(state, memo)
+        copied = {name: _part(value, memo) for name, value in state.items()}
         object.__getattribute__(result, "__dict__").update(copied)
     for name in _slots(cls):
         descriptor = _slot(cls, name)
@@ -129,30 +221,25 @@ def _set_state(result: Any, x: Any, memo: dict[int, Any] | None) -> None:
             value = descriptor.__get__(x, cls)
         except AttributeError:
             continue
-        descriptor.__set__(result, value if memo is None else deepcopy(value, memo))
+        descriptor.__set__(result, _part(value, memo))
 
 
 def _own_names(cls: type) -> set[str]:
     return {name for base in cls.__mro__ if is_own_class(base) for name in vars(base)}
 
 
-def _set_custom_state(result: Any, x: Any, memo: dict[int, Any] | None) -> None:
-    state = x.__getstate__()
-    state = state if memo is None else deepcopy(state, memo)
+def _set_custom_state(result: Any, x: Any, memo: Memo | None) -> None:
+    state = _part(x.__getstate__(), memo)
     if "__setstate__" in _own_names(type(x)):
         result.__setstate__(state)
     elif isinstance(state, dict):
         object.__getattribute__(result, "__dict__").update(state)
 
 
-def _slots(cls: type) -> list[str]:
-    return [
-        name
-        for base in cls.__mro__
-        if is_own_class(base)
-        for name, value in vars(base).items()
-        if isinstance(value, types.MemberDescriptorType)
-    ]
+def _slots(cls: type) -> Iterator[str]:
+    for base in cls.__mro__:
+        if is_own_class(base):
+            yield from (n for n, v in vars(base).items() if type(v) is types.MemberDescriptorType)
 
 
 def _slot(cls: type, name: str) -> Any:
@@ -162,68 +249,32 @@ def _slot(cls: type, name: str) -> Any:
     raise AttributeError(name)
 
 
-def _deep_list(x: list[Any], memo: dict[int, Any]) -> list[Any]:
-    result: list[Any] = []
-    memo[id(x)] = result
-    result.extend([deepcopy(item, memo) for item in x])
+def _partial(x: functools.partial[Any], memo: Memo | None) -> functools.partial[Any]:
+    args, named = _part(x.args, memo), _part(x.keywords, memo)
+    return functools.partial(_part(x.func, memo), *args, **named)
+
+
+def _random(x: random.Random, _memo: Memo | None) -> random.Random:
+    result = random.Random()  # noqa: S311 - it is a copy of the worker's own
+    result.setstate(x.getstate())
     return result
 
 
-def _deep_dict(x: dict[Any, Any], memo: dict[int, Any]) -> dict[Any, Any]:
-    result: dict[Any, Any] = {}
-    memo[id(x)] = result
-    for key, value in x.items():
-        result[deepcopy(key, memo)] = deepcopy(value, memo)
+def _file(x: Any, _memo: Memo | None) -> Any:
+    result = type(x)()
+    result.write(x.getvalue())
+    result.seek(x.tell())
     return result
 
 
-def _deep_tuple(x: tuple[Any, ...], memo: dict[int, Any]) -> tuple[Any, ...]:
-    items = [deepcopy(item, memo) for item in x]
-    if id(x) in memo:
-        return memo[id(x)]  # type: ignore[no-any-return] # it is the copy that a cycle made
-    return x if all(a is b for a, b in zip(x, items, strict=True)) else tuple(items)
+def _context(x: decimal.Context, _memo: Memo | None) -> decimal.Context:
+    return x.copy()
 
 
-def _deep_ordered(x: Any, memo: dict[int, Any]) -> Any:
-    result = _library_copy(x)
-    result.clear()
-    memo[id(x)] = result
-    for key, value in x.items():
-        dict.__setitem__(result, deepcopy(key, memo), deepcopy(value, memo))
-    return result
-
-
-def _deep_deque(x: Any, memo: dict[int, Any]) -> Any:
-    result: Any = collections.deque(maxlen=x.maxlen)
-    memo[id(x)] = result
-    result.extend([deepcopy(item, memo) for item in x])
-    return result
-
-
-def _deep_set(x: set[Any], memo: dict[int, Any]) -> set[Any]:
-    return {deepcopy(item, memo) for item in x}
-
-
-def _deep_frozenset(x: frozenset[Any], memo: dict[int, Any]) -> frozenset[Any]:
-    return frozenset([deepcopy(item, memo) for item in x])
-
-
-def _deep_namespace(x: types.SimpleNamespace, memo: dict[int, Any]) -> types.SimpleNamespace:
-    result = types.SimpleNamespace()
-    memo[id(x)] = result
-    vars(result).update(deepcopy(vars(x), memo))
-    return result
-
-
-_DEEP: dict[type, Any] = {
-    list: _deep_list,
-    dict: _deep_dict,
-    tuple: _deep_tuple,
-    set: _deep_set,
-    frozenset: _deep_frozenset,
-    collections.OrderedDict: _deep_ordered,
-    collections.defaultdict: _deep_ordered,
-    collections.Counter: _deep_ordered,
-    collections.deque: _deep_deque,
-    types.SimpleNamespace: _deep_namespace,
+_BUILDERS: dict[type, Callable[[Any, Memo | None], Any]] = {
+    functools.partial: _partial,
+    random.Random: _random,
+    io.StringIO: _file,
+    io.BytesIO: _file,
+    decimal.Context: _context,
 }

@@ -7,7 +7,7 @@ formatter reads attributes named in the text.
 import time
 from typing import Any
 
-from executor.isolate.policy import output
+from executor.isolate.policy import guards, output
 from executor.isolate.policy.formatting import str_format_map
 from executor.isolate.policy.tracebacks import format_traceback
 
@@ -82,7 +82,7 @@ class Formatter:
 
     def format(self, record: LogRecord) -> str:
         """The whole record as text."""
-        values = dict(vars(record), message=record.getMessage())
+        values = {**guards.read(record, "__dict__"), "message": record.getMessage()}
         values["asctime"] = self.formatTime(record, self.datefmt)
         text = self._fill(values)
         if record.exc_info is not None:

@@ -39,7 +39,7 @@ def literal_eval(node_or_string: Any) -> Any:
 
 
 REPLACEMENTS: dict[str, dict[str, Any]] = {
-    "abc": structures.ABC,
+    "abc": {**structures.ABC, **functional.ABSTRACT},
     "ast": {"literal_eval": literal_eval},
     "asyncio": tasks.ASYNCIO,
     "collections": structures.COLLECTIONS,

@@ -7,21 +7,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, overload
 
-from executor.isolate.policy import guards
+from executor.isolate.policy import guards, receivers
+from executor.isolate.policy.generated import check_field_name, check_fields
 from executor.isolate.policy.kinds import ABCMeta, EnumType
 from executor.isolate.policy.names import is_dunder, is_plain, refusal
 from executor.isolate.policy.ownership import is_own_class
-
-
-def check_field_name(name: object) -> str:
-    """A name that becomes part of generated source.
-
-    Raises:
-        TypeError: it is not an identifier, or belongs to the interpreter.
-    """
-    if type(name) is not str or not name.isidentifier() or is_dunder(name) or refusal(name):
-        raise TypeError(f"a field cannot be called {name!r}")
-    return name
 
 
 def check_member_names(names: Any) -> Any:
@@ -50,7 +40,7 @@ def dataclass(cls: type | None = None, /, **options: Any) -> Any:
     """``dataclasses.dataclass``, for the worker's own classes."""
     if cls is None:
         return lambda decorated: dataclass(decorated, **options)
-    guards.write_own(cls)
+    check_fields(guards.write_own(cls))
     fields = [name for name in vars(cls).get("__annotations__", {}) if check_field_name(name)]
     if not all(map(is_plain, fields)):
         options["match_args"] = False  # patterns read names without a guard
@@ -74,9 +64,14 @@ def namedtuple(
     if any(map(refusal, names)):
         raise ValueError("a field name belongs to the interpreter")
     home = module or sys._getframe(1).f_globals.get("__name__", "builtins")
-    return collections.namedtuple(  # noqa: PYI024 - it is the worker's own call
+    made: type = _library_namedtuple(
         str(typename), names, rename=rename, defaults=defaults, module=home
     )
+    receivers.guard_class(made)
+    return made
+
+
+_library_namedtuple: Any = vars(collections)["namedtuple"]
 
 
 def update_abstractmethods(cls: type) -> type:

@@ -5,6 +5,16 @@ import contextvars
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from executor.isolate.policy import kinds
+from executor.isolate.policy.ownership import is_own
+
+_library_isfuture = asyncio.isfuture
+
+
+def isfuture(obj: Any) -> bool:
+    """``asyncio.isfuture``; an object of the worker is none, whatever it claims."""
+    return not is_own(obj) and _library_isfuture(obj)
+
 
 class Context:
     """``contextvars.Context`` of a worker: it runs functions and reads variables one holds.
@@ -48,7 +58,11 @@ def copy_context() -> Context:
 
 
 def _real(context: Context | None) -> contextvars.Context | None:
-    return None if context is None else context._context
+    if type(context) is Context:
+        return context._context
+    if context is None:
+        return None
+    raise TypeError(f"expected contextvars.Context, got {type(context).__name__}")
 
 
 def create_task(
@@ -93,11 +107,11 @@ class EventLoop:
         self, delay: float, callback: Callable[..., Any], *args: Any
     ) -> asyncio.TimerHandle:
         """Call the function after a delay in seconds."""
-        return asyncio.get_running_loop().call_later(delay, callback, *args)
+        return asyncio.get_running_loop().call_later(float(delay), callback, *args)
 
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> asyncio.TimerHandle:
         """Call the function at a time of the loop's clock."""
-        return asyncio.get_running_loop().call_at(when, callback, *args)
+        return asyncio.get_running_loop().call_at(float(when), callback, *args)
 
 
 _loop = EventLoop()
@@ -113,12 +127,53 @@ def get_running_loop() -> EventLoop:
     return _loop
 
 
+def _check_loop(loop: Any) -> None:
+    """Refuse another loop: it would be handed the runtime's contexts and callbacks."""
+    if loop is not None and loop is not _loop:
+        raise ValueError("there is one event loop; leave out loop=")
+
+
+def ensure_future(coro_or_future: Any, *, loop: Any = None) -> Any:
+    """``asyncio.ensure_future``."""
+    _check_loop(loop)
+    return asyncio.ensure_future(coro_or_future)
+
+
+def current_task(loop: Any = None) -> asyncio.Task[Any] | None:
+    """``asyncio.current_task``."""
+    _check_loop(loop)
+    return asyncio.current_task()
+
+
+def _new_future(*, loop: Any = None) -> asyncio.Future[Any]:
+    _check_loop(loop)
+    return asyncio.get_running_loop().create_future()
+
+
+def _new_task(coro: Any, *, loop: Any = None, **options: Any) -> asyncio.Task[Any]:
+    _check_loop(loop)
+    return create_task(coro, **options)
+
+
+_gathering = vars(asyncio.tasks)["_GatheringFuture"]
+
+Future = kinds.stand_in(asyncio.Future, "Future", make=_new_future, also=(_gathering,))
+Task = kinds.stand_in(asyncio.Task, "Task", make=_new_task)
+kinds.stand_in(contextvars.Context)
+
+
 async def to_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """``asyncio.to_thread``, inline: a worker has one thread."""
     return function(*args, **kwargs)
 
 
 ASYNCIO: dict[str, Any] = {
+    "Future": Future,
+    "Task": Task,
+    "Handle": kinds.stand_in(asyncio.Handle),
+    "TimerHandle": kinds.stand_in(asyncio.TimerHandle),
+    "ensure_future": ensure_future,
+    "current_task": current_task,
     "create_task": create_task,
     "get_running_loop": get_running_loop,
     "get_event_loop": get_running_loop,

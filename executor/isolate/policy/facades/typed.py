@@ -8,17 +8,6 @@ from executor.isolate.policy import guards, kinds
 from executor.isolate.policy.kinds import without_metaclass
 
 
-def get_type_hints(
-    value: Any,
-    globalns: dict[str, Any] | None = None,
-    localns: dict[str, Any] | None = None,
-    include_extras: bool = False,
-) -> dict[str, Any]:
-    """``typing.get_type_hints``; hardening.py guards the evaluation itself."""
-    hints = typing.get_type_hints(value, globalns, localns, include_extras)
-    return {name: without_metaclass(hint) for name, hint in hints.items()}
-
-
 def get_origin(tp: Any) -> Any:
     """``typing.get_origin``."""
     return without_metaclass(typing.get_origin(tp))
@@ -48,8 +37,11 @@ def _override(value: Any) -> Any:
     return value
 
 
+_alias: Any = type(vars(typing)["List"])
+
 TYPING: dict[str, Any] = {
-    "get_type_hints": get_type_hints,
+    # The library's own holds the real type, which any object that it is compared with is handed.
+    "Type": _alias(kinds.safe_type, 1, inst=False, name="Type"),
     "get_origin": get_origin,
     "get_args": get_args,
     "final": _final,

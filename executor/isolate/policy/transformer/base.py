@@ -45,9 +45,11 @@ class Walker(RestrictingNodeTransformer):
         self.refuse(node, f"{type(node).__name__} is not part of the language that workers may use")
         return node
 
-    def node_contents_visit(self, node: Node) -> Node:
+    def node_contents_visit(self, node: Node, skip: str = "") -> Node:
         """Visit the children of a node, replacing them by the results."""
         for field, value in ast.iter_fields(node):
+            if field == skip:
+                continue
             if isinstance(value, list):
                 value[:] = self.visited(value)
             elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
@@ -98,6 +100,8 @@ class Walker(RestrictingNodeTransformer):
         in_class = self.scope.kind == "class" and name not in self.scope.globals
         if reason := definition_refusal(name, in_class=in_class):
             self.refuse(node, f'"{name}" cannot be defined by a worker: {reason}')
+        if name == "__subclasshook__" and not isinstance(node, ast.FunctionDef):
+            self.refuse(node, f'"{name}" must be defined with def')
 
     def check_type_parameters(self, node: ast.AST) -> None:
         """Refuse ``def f[T]`` and ``class C[T]`` where the interpreter has them."""

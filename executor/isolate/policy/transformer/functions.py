@@ -29,6 +29,8 @@ class Functions(Walker):
         self.check_type_parameters(node)
         scope = function_scope(node, is_method=self.scope.kind == "class")
         node.decorator_list = self.visited(node.decorator_list)
+        if node.name == "__subclasshook__":
+            node.decorator_list.insert(0, _name(hidden.SUBCLASS_HOOK, node))
         self._signature(node.args)
         node.returns = self.annotation(node.returns)
         with self.inside(scope):
@@ -70,6 +72,10 @@ class Functions(Walker):
     def visit_Return(self, node: ast.Return) -> Any:
         """Allow ``return``."""
         return self.node_contents_visit(node)
+
+
+def _name(name: str, at: ast.AST) -> ast.expr:
+    return ast.copy_location(ast.Name(name, ast.Load()), at)
 
 
 def _receiver_check(node: Function, scope: Scope) -> ast.If:

@@ -16,10 +16,26 @@ TYPE_OF = "$type_of"
 FOREIGN = "$foreign"
 MARK = "$mark"
 MATCH_ARGS = "$match_args"
+MATCHABLE = "$matchable"
+SUBCLASS_HOOK = "$subclass_hook"
+PATTERN_CLASS = "_$class"
+"""Begins the variables that hold the checked classes of patterns."""
 IMPORT = "$import"
 IMPORT_LEAF = "$import_leaf"
 IMPORT_FROM = "$import_from"
 IMPORT_ALL = "$import_all"
+
+SELF_MATCHING = (
+    "bool", "bytearray", "bytes", "dict", "float", "frozenset", "int", "list", "set", "str",
+    "tuple",
+)  # fmt: skip
+"""Builtins whose pattern's one positional part is the object itself."""
+
+
+def builtin(name: str) -> str:
+    """The name under which code finds that builtin, whatever the worker calls so."""
+    return f"${name}"
+
 
 MARK_ATTRIBUTE = "_abc_$own"
 """The class attribute that says "made by a class statement of this worker".

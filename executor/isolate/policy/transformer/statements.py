@@ -3,6 +3,7 @@
 import ast
 from typing import Any
 
+from executor.isolate.policy.names import GUARDED_PUBLIC
 from executor.isolate.policy.transformer import hidden
 from executor.isolate.policy.transformer.base import Walker, hidden_call
 
@@ -18,7 +19,7 @@ class Statements(Walker):
 
     visit_Module = visit_Expr = visit_Delete = _parts
     visit_If = visit_For = visit_AsyncFor = visit_While = _parts
-    visit_Raise = visit_Assert = visit_AugAssign = _parts
+    visit_Raise = visit_Assert = _parts
     visit_Pass = visit_Break = visit_Continue = _leaf
     visit_Try = visit_With = visit_AsyncWith = visit_withitem = _parts
 
@@ -46,6 +47,14 @@ class Statements(Walker):
         if verified:
             node.value = hidden_call(hidden.MATCH_ARGS, node.value, at=node.value)
         return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        """Allow augmented assignment; a public name with a guard is read here without it."""
+        if not isinstance(node.target, ast.Attribute) or node.target.attr not in GUARDED_PUBLIC:
+            return self.node_contents_visit(node)
+        receiver = self.visit(node.target.value)
+        node.target.value = hidden_call(hidden.WRITE_OWN, receiver, at=receiver)
+        return self.node_contents_visit(node, skip="target")
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         """Allow annotated variables; an annotation that stays text is not visited."""
