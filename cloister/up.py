@@ -1,8 +1,8 @@
 """`cloister up`: everything of one machine, in the foreground.
 
 Order of starting: Valkey (unless a URL names one); the registry's tables and first credentials,
-unless an earlier start made them; then executors, control and dispatcher together; when both
-addresses answer, the greeting.
+unless an earlier start made them; then an executor, control and dispatcher together; when requests
+are served, the greeting and the other executors.
 Order of stopping: dispatcher and control, which finish the requests they have while the rest still
 runs; executors, which have nothing left to do; Valkey last.
 """
@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -20,8 +20,9 @@ import click
 from cloister import addresses, credentials, data_directory, greeting
 from cloister.credentials import Credentials
 from cloister.embedded import valkey_command, valkey_socket, valkey_url
-from cloister.errors import NotReady
 from cloister.messages import COMPILE_QUEUE
+from cloister.notices import VARIABLE as NOTIFY_VARIABLE
+from cloister.notices import Notices
 from cloister.probe import Probe
 from cloister.service import Child, Service
 from cloister.settings import Settings
@@ -45,91 +46,120 @@ def run(settings: Settings) -> None:
         addresses.require_free(settings.dispatch_bind, "CLOISTER_DISPATCH_BIND")
         addresses.require_free(settings.control_bind, "CLOISTER_CONTROL_BIND")
         with _output() as write, Supervisor(write, keep_open=[lock]) as supervisor:
-            _supervise(supervisor, settings)
+            installation = Installation(supervisor, settings)
+            try:
+                installation.start()
+                supervisor.serve()
+            except StopRequested:
+                installation.stop()
+            except StartFailed:
+                installation.stop()
+                raise
     finally:
         os.close(lock)
 
 
-def _supervise(supervisor: Supervisor, settings: Settings) -> None:
-    stages: list[Sequence[Child]] = []
-    try:
-        _start(supervisor, settings, stages)
-        supervisor.serve()
-    except StopRequested:
-        supervisor.stop(reversed(stages))
-    except StartFailed:
-        supervisor.stop(reversed(stages))
-        raise
+class Installation:
+    """What runs on this machine, in the order of starting."""
 
+    def __init__(self, supervisor: Supervisor, settings: Settings) -> None:
+        self._supervisor = supervisor
+        self._settings = settings
+        self._environment = {"CLOISTER_DATA": str(settings.data_dir)}
+        self._valkey: list[Child] = []
+        self._executors: list[Child] = []
+        self._fronts: list[Child] = []
 
-def _start(supervisor: Supervisor, settings: Settings, stages: list[Sequence[Child]]) -> None:
-    """Start everything; ``stages`` grows with what runs, in the order of starting."""
-    shared = {"CLOISTER_DATA": str(settings.data_dir)}
-    if not settings.redis_url:
-        path = valkey_socket(settings.data_dir)
-        shared["CLOISTER_REDIS_URL"] = valkey_url(path)
-        valkey = _valkey(settings.data_dir, path)
-        stages.append([supervisor.start(valkey)])
-        if not supervisor.wait_until(lambda: _answers(path), within_s=VALKEY_START_S):
+    def start(self) -> None:
+        """Start everything, and say so.
+
+        Raises:
+            StartFailed: something does not start.
+        """
+        if not self._settings.redis_url:
+            self._start_valkey()
+        prepared = credentials.kept(self._settings) is not None
+        if not prepared:
+            self._run("bootstrap", "The registry could not be prepared")
+        notices = valkey_socket(self._settings.data_dir).with_name("notify.sock")
+        with contextlib.closing(Notices(notices)) as told:
+            others = self._start_rooms(notices)
+            who = self._wait_until_ready(told)
+            if who is None and prepared:
+                # The database is another one than last time.
+                self._run("bootstrap", "The registry could not be prepared")
+                who = self._wait_until_ready(told)
+        if who is None:
+            raise StartFailed("The API does not know the token in the credentials file.")
+        if not greeting.hello_mark(self._settings).exists():
+            self._run("hello", "The first worker could not be deployed")
+        for line in greeting.message(self._settings, who).splitlines():
+            self._supervisor.write(line)
+        self._supervisor.ready = True
+        self._executors += [self._supervisor.start(service) for service in others]
+
+    def stop(self) -> None:
+        """Stop everything, in an order in which nothing needs what is gone."""
+        self._supervisor.stop([self._fronts, self._executors, self._valkey])
+
+    def _start_valkey(self) -> None:
+        path = valkey_socket(self._settings.data_dir)
+        self._environment["CLOISTER_REDIS_URL"] = valkey_url(path)
+        self._valkey.append(self._supervisor.start(_valkey(self._settings.data_dir, path)))
+        if not self._supervisor.wait_until(lambda: _answers(path), within_s=VALKEY_START_S):
             raise StartFailed("The embedded Valkey does not answer.")
-    prepared = credentials.kept(settings) is not None
-    if not prepared:
-        _prepare(supervisor, shared)
-    for services in rooms(settings, shared):
-        stages += [[supervisor.start(service) for service in services]]
-    who = _wait_until_ready(supervisor, settings)
-    if who is None and prepared:
-        # The database is another one than last time.
-        _prepare(supervisor, shared)
-        who = _wait_until_ready(supervisor, settings)
-    if who is None:
-        raise StartFailed("The control API does not know the token in the credentials file.")
-    if not greeting.hello_mark(settings).exists():
-        _run(supervisor, "hello", shared, "The first worker could not be deployed")
-    for line in greeting.message(settings, who).splitlines():
-        supervisor.write(line)
-    supervisor.ready = True
+
+    def _start_rooms(self, notices: Path) -> list[Service]:
+        """Start what is needed to serve. Returns the executors left: one is enough to begin with,
+        and more would slow down the start."""
+        first, *others = executors(
+            self._settings, {**self._environment, NOTIFY_VARIABLE: str(notices)}
+        )
+        self._executors.append(self._supervisor.start(first))
+        self._fronts += [self._supervisor.start(service) for service in fronts(self._environment)]
+        return others
+
+    def _run(self, name: str, failure: str) -> None:
+        """Run a module of ours to its end."""
+        service = _python(name, "-m", f"cloister.{name}", environment=self._environment, once=True)
+        if self._supervisor.run(service):
+            raise StartFailed(f"{failure}; the lines above say why.")
+
+    def _wait_until_ready(self, told: Notices) -> Credentials | None:
+        """Wait until requests are served. None if the API does not know our token."""
+        who = credentials.load(self._settings.data_dir)
+        if who is None:
+            raise StartFailed(f"{self._settings.data_dir} has no {credentials.FILE_NAME}.")
+        api = Probe(f"{who.control_url}/client/v4/user/tokens/verify", api_token=who.api_token)
+        front = Probe(f"{who.dispatch_url}/.cloister/readyz")
+        awaited = {api.url: api.answered, front.url: front.answered, "executor-1": told.came}
+        with contextlib.closing(api), contextlib.closing(front):
+            self._supervisor.wait_until(
+                lambda: all(ready() for ready in awaited.values()), within_s=READY_S
+            )
+            for name, ready in awaited.items():
+                if not ready():
+                    raise StartFailed(f"{name} is not ready after {READY_S:.0f} s.")
+        return None if api.status == UNAUTHENTICATED else who
 
 
-def _prepare(supervisor: Supervisor, shared: dict[str, str]) -> None:
-    _run(supervisor, "bootstrap", shared, "The registry could not be prepared")
-
-
-def _run(supervisor: Supervisor, name: str, shared: dict[str, str], failure: str) -> None:
-    service = _python(name, "-m", f"cloister.{name}", environment=shared, once=True)
-    if supervisor.run(service):
-        raise StartFailed(f"{failure}; the lines above say why.")
-
-
-def _wait_until_ready(supervisor: Supervisor, settings: Settings) -> Credentials | None:
-    """Wait until both addresses answer. None if the API does not know our token."""
-    who = credentials.load(settings.data_dir)
-    if who is None:
-        raise NotReady(f"There is no {credentials.FILE_NAME} in {settings.data_dir}.")
-    api = Probe(f"{who.control_url}/client/v4/user/tokens/verify", api_token=who.api_token)
-    front = Probe(f"{who.dispatch_url}/.cloister/readyz")
-    with contextlib.closing(api), contextlib.closing(front):
-        ready = supervisor.wait_until(lambda: api.answered() and front.answered(), within_s=READY_S)
-    if not ready:
-        silent = front if api.status else api
-        raise StartFailed(f"{silent.url} does not answer.")
-    return None if api.status == UNAUTHENTICATED else who
-
-
-def rooms(settings: Settings, environment: dict[str, str]) -> list[list[Service]]:
-    """The processes of the Procfile as services, in the order of starting."""
+def executors(settings: Settings, environment: dict[str, str]) -> list[Service]:
+    """The executors of the Procfile, as services."""
     count = settings.executor_processes or os.cpu_count() or 1
     # Celery warns of root because tasks would run as root; tenants' code does not.
     quiet = {**environment, "PYTHONWARNINGS": "ignore:You're running the worker"}
-    executors = [
+    return [
         _python(f"executor-{number}", *_celery(number), environment=quiet, stop_s=10.0)
         for number in range(1, count + 1)
     ]
-    control = _python("control", *_gunicorn("control"), environment=environment, stop_s=8.0)
-    dispatcher = _python(
-        "dispatcher", *_gunicorn("dispatcher"), environment=environment, stop_s=15.0
-    )
-    return [executors, [control, dispatcher]]
+
+
+def fronts(environment: dict[str, str]) -> list[Service]:
+    """What others reach, of the Procfile: control plane and dispatcher."""
+    return [
+        _python("control", *_gunicorn("control"), environment=environment, stop_s=8.0),
+        _python("dispatcher", *_gunicorn("dispatcher"), environment=environment, stop_s=15.0),
+    ]
 
 
 def _celery(number: int) -> list[str]:

@@ -3,6 +3,8 @@
 One process with threads: the API waits on the database and the compiler, and few call it.
 """
 
+import atexit
+import gc
 from typing import Any
 
 from cloister.settings import Settings
@@ -22,6 +24,8 @@ forwarded_allow_ips: str = ""
 control_socket_disable = True
 accesslog = None
 proc_name = "cloister-control"
+
+atexit.register(gc.freeze)  # else the collector looks through everything once more, at the end
 
 _worker: Any = None
 

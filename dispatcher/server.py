@@ -3,6 +3,8 @@
 gunicorn's lower-case settings are below; ``app`` is what it serves.
 """
 
+import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -23,7 +25,9 @@ from dispatcher.metrics import forget_process  # noqa: E402 - as above
 
 app = create_app(_settings)
 
-worker_class = "asgi"
+atexit.register(gc.freeze)  # else the collector looks through everything once more, at the end
+
+worker_class = "dispatcher.connections.Worker"
 asgi_lifespan = "on"
 http_parser = "python"
 

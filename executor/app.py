@@ -6,12 +6,16 @@ Run with ``celery -A executor.app worker -P solo --without-gossip --without-ming
 strategy hands them to the engine, which supervises all isolates on one event loop.
 """
 
-from typing import NoReturn
+import atexit
+import gc
+from typing import Any, NoReturn
 
 from celery import Celery
+from celery.signals import worker_ready
 
 from cloister.broker import celery_app
 from cloister.messages import COMPILE_TASK, DISPATCH_TASK
+from cloister.notices import tell_ready
 from cloister.settings import Settings
 from executor.consumer import WAKE_TASK, NamespaceQueues
 from executor.engine import EngineStep
@@ -36,5 +40,13 @@ def _run(payload: bytes) -> NoReturn:
     """What a Celery pool would run; the strategies leave nothing to it."""
     raise RuntimeError(f"a message of {len(payload)} bytes went round its strategy")
 
+
+@worker_ready.connect  # type: ignore[untyped-decorator]  # celery has no types
+def _ready(**_: Any) -> None:
+    """It takes messages."""
+    tell_ready()
+
+
+atexit.register(gc.freeze)  # else the collector looks through everything once more, at the end
 
 app = create_app(Settings.from_env())

@@ -82,16 +82,14 @@ def test_every_default_is_in_the_operators_guide() -> None:
 
 def test_the_procfile_names_what_up_runs() -> None:
     """The same commands, but for names and the interpreter."""
-    from cloister.up import rooms
+    from cloister.up import executors, fronts
 
     procfile = dict(
         line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if line
     )
-    stages = rooms(Settings(executor_processes=1), {})
+    services = [*executors(Settings(executor_processes=1), {}), *fronts({})]
     commands = {
-        service.name.removesuffix("-1"): " ".join(service.command[2:])
-        for stage in stages
-        for service in stage
+        service.name.removesuffix("-1"): " ".join(service.command[2:]) for service in services
     }
     commands["executor"] = re.sub(r" -n \S+", "", commands["executor"])
     assert commands == procfile
