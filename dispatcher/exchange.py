@@ -72,7 +72,7 @@ class Exchange:
         self._publisher.enter(self._invocation.namespace)
         self._waiting, self._finished = True, False
         loop = asyncio.get_running_loop()
-        deadline = loop.call_later(self._left_s(), self._break, NoAnswer())
+        deadline = loop.call_later(self._left_s(), self._expire)
         try:
             self._publisher.publish(self._invocation, self)
             self._start_upload(upload)
@@ -130,6 +130,9 @@ class Exchange:
     def _upload_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             self._break(error)
+
+    def _expire(self) -> None:
+        self._break(NoAnswer())
 
     def _break(self, error: Exception) -> None:
         """There is no going on. Wakes the reader, which meets the error in :meth:`_next`."""

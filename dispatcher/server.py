@@ -29,6 +29,7 @@ atexit.register(gc.freeze)  # else the collector looks through everything once m
 
 worker_class = "dispatcher.connections.Worker"
 asgi_lifespan = "on"
+asgi_loop = "asyncio"
 http_parser = "python"
 
 # A client that leaves cancels its request at once; the executor is told.

@@ -69,18 +69,22 @@ class FakeExecutor:
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
-        self.paused = threading.Event()
-        self.resting = threading.Event()
+        self._paused = threading.Event()
+        self._resting = threading.Event()
         self._listening = self.client.pubsub(ignore_subscribe_messages=True)
         self._listening.subscribe(EXECUTORS_CHANNEL, executor_channel(self.id))
         self._threads = [threading.Thread(target=t) for t in (self._consume, self._listen)]
         for thread in self._threads:
             thread.start()
 
-    def pause(self) -> None:
-        """Take nothing from now on."""
-        self.paused.set()
-        self.resting.wait(DEADLINE_S)
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take nothing in this block."""
+        self._paused.set()
+        assert self._resting.wait(DEADLINE_S)
+        yield
+        self._paused.clear()
+        self._resting.clear()
 
     def close(self) -> None:
         self._stop.set()
@@ -123,8 +127,8 @@ class FakeExecutor:
     def _consume(self) -> None:
         queues = [dispatch_queue(name) for name in NAMESPACES]
         while not self._stop.is_set():
-            if self.paused.is_set():
-                self.resting.set()
+            if self._paused.is_set():
+                self._resting.set()
                 time.sleep(0.01)
                 continue
             with contextlib.suppress(redis.ConnectionError):

@@ -3,10 +3,10 @@
 import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
-from dispatcher_rig import Dispatcher, eventually
+from dispatcher_rig import Dispatcher, eventually, serving
 
 from cloister.limits import Limits
 from cloister.messages import Failure, dispatch_queue
@@ -98,54 +98,59 @@ def test_batches_under_load(dispatcher: Dispatcher) -> None:
     assert max(map(len, batches)) <= 32
 
 
-def test_nobody_answers(start: Callable[..., Dispatcher]) -> None:
+@pytest.fixture(scope="module")
+def tight(_valkey_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dispatcher]:
+    """A dispatcher that lets little wait, and not for long."""
+    options = {"namespace_queue": "5", "queue_wait_ms": "300"}
+    with serving(f"{_valkey_server}?db=4", tmp_path_factory.mktemp("tight"), **options) as started:
+        yield started
+
+
+def test_nobody_answers(tight: Dispatcher) -> None:
     """Without an executor the client gets 504 when the deadline has passed, not later."""
-    dispatcher = start(queue_wait_ms="300")
-    dispatcher.play("quick", lambda ex, inv: None)
-    dispatcher.deploy("production", "quick", Limits(wall_ms=200))
-    answer = dispatcher.request("quick.localhost")
+    tight.play("quick", lambda ex, inv: None)
+    tight.deploy("production", "quick", Limits(wall_ms=200))
+    answer = tight.request("quick.localhost")
     assert answer.status == 504
     assert b"1105" in answer.body
 
 
-def test_queue_bound(start: Callable[..., Dispatcher]) -> None:
+def test_queue_bound(tight: Dispatcher) -> None:
     """More waiting requests of a namespace than allowed are refused with 503 and Retry-After;
     other namespaces are not concerned, and all goes on when the wait is over."""
-    dispatcher = start(namespace_queue="5")
     gate = threading.Event()
-    dispatcher.play("wait", lambda ex, inv: (gate.wait(20), ex.answer(inv, b""))[1])
+    tight.play("wait", lambda ex, inv: (gate.wait(20), ex.answer(inv, b""))[1])
     statuses: list[int] = []
 
     def run() -> None:
-        statuses.append(dispatcher.request("wait.localhost").status)
+        statuses.append(tight.request("wait.localhost").status)
 
     threads = [threading.Thread(target=run) for _ in range(5)]
     for thread in threads:
         thread.start()
-    eventually(lambda: len(dispatcher.executor.invocations("wait")) == 5, "five under way")
-    refused = dispatcher.request("wait.localhost")
+    eventually(lambda: len(tight.executor.invocations("wait")) == 5, "five under way")
+    refused = tight.request("wait.localhost")
     assert (refused.status, refused["retry-after"]) == (503, "1")
     assert b"1015" in refused.body
-    assert dispatcher.request("echo.staging.localhost").status == 200
+    assert tight.request("echo.staging.localhost").status == 200
     gate.set()
     for thread in threads:
         thread.join()
     assert statuses == [200] * 5
-    assert dispatcher.request("wait.localhost").status == 200
+    assert tight.request("wait.localhost").status == 200
 
 
-def test_queue_does_not_grow_by_clients_that_leave(start: Callable[..., Dispatcher]) -> None:
+def test_queue_does_not_grow_by_clients_that_leave(tight: Dispatcher) -> None:
     """Clients that connect and leave cannot fill the queue while no executor takes from it."""
-    dispatcher = start(namespace_queue="5")
-    dispatcher.executor.pause()
-    queue = dispatch_queue("production")
-    for _ in range(60):
-        with dispatcher.client() as client:
-            client.send(b"GET / HTTP/1.1\r\nHost: echo.localhost\r\n\r\n")
-            client.socket.settimeout(0.03)
-            with contextlib.suppress(TimeoutError):
-                client.head()
-    assert dispatcher.executor.client.llen(queue) < 20
+    with tight.executor.paused():
+        for _ in range(60):
+            with tight.client() as client:
+                client.send(b"GET / HTTP/1.1\r\nHost: echo.localhost\r\n\r\n")
+                client.socket.settimeout(0.03)
+                with contextlib.suppress(TimeoutError):
+                    client.head()
+        assert tight.executor.client.llen(dispatch_queue("production")) < 20
+    eventually(lambda: tight.request("echo.localhost").status == 200, "served again")
 
 
 def test_drains_on_termination(start: Callable[..., Dispatcher]) -> None:
@@ -164,9 +169,8 @@ def test_drains_on_termination(start: Callable[..., Dispatcher]) -> None:
     assert "Traceback" not in dispatcher.log.read_text()
 
 
-def test_broker_restart(start: Callable[..., Dispatcher]) -> None:
+def test_broker_restart(dispatcher: Dispatcher) -> None:
     """Lost connections to the broker are made anew; the next requests are served."""
-    dispatcher = start()
     assert dispatcher.request("echo.localhost").status == 200
     dispatcher.executor.client.client_kill_filter(_type="normal", skipme=True)
     eventually(lambda: dispatcher.request("echo.localhost").status == 200, "served again")

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dispatcher_rig import Dispatcher, eventually
+from dispatcher_rig import Dispatcher, eventually, serving
 
 
 @pytest.mark.parametrize("host", ["localhost", "echo.localhost", "anything.example.com", "[::1]"])
@@ -102,11 +102,18 @@ def test_metrics_are_not_for_visitors(dispatcher: Dispatcher) -> None:
     assert answer.status == 404
 
 
-def test_trusted_proxy_is_believed(start: Callable[..., Dispatcher]) -> None:
+@pytest.fixture(scope="module")
+def behind(_valkey_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dispatcher]:
+    """A dispatcher behind a proxy, for small uploads."""
+    options = {"trusted_proxies": "127.0.0.0/8,10.0.0.0/8", "request_body_bytes": "1000000"}
+    with serving(f"{_valkey_server}?db=5", tmp_path_factory.mktemp("behind"), **options) as started:
+        yield started
+
+
+def test_trusted_proxy_is_believed(behind: Dispatcher) -> None:
     """From a trusted network the forwarded client, scheme and host count; hops that the client
     invented do not."""
-    dispatcher = start(trusted_proxies="127.0.0.0/8,10.0.0.0/8")
-    seen = dispatcher.request(
+    seen = behind.request(
         "inner.example",
         "/x",
         headers=(
@@ -123,20 +130,17 @@ def test_trusted_proxy_is_believed(start: Callable[..., Dispatcher]) -> None:
     assert headers["x-forwarded-for"] == "6.6.6.6, 9.9.9.9, 10.1.1.1, 127.0.0.1"
     assert headers["x-forwarded-proto"] == "https"
     bad = ("X-Forwarded-Host: a b",)
-    assert dispatcher.request("echo.localhost", headers=bad).status == 400
+    assert behind.request("echo.localhost", headers=bad).status == 400
     odd = ("X-Forwarded-Proto: javascript",)
-    assert (
-        dispatcher.request("echo.localhost", headers=odd).json()["url"] == "http://echo.localhost/"
-    )
+    assert behind.request("echo.localhost", headers=odd).json()["url"] == "http://echo.localhost/"
 
 
-def test_body_limit_of_a_chunked_upload(start: Callable[..., Dispatcher]) -> None:
+def test_body_limit_of_a_chunked_upload(behind: Dispatcher) -> None:
     """A body without a length is cut off at the limit: 413, small or beside the message."""
-    dispatcher = start(request_body_bytes="1000000")
-    dispatcher.play("sink", lambda ex, inv: None)
+    behind.play("sink", lambda ex, inv: None)
     chunked = b"POST / HTTP/1.1\r\nHost: sink.localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"186a0\r\n" + b"x" * 100_000 + b"\r\n"
-    with dispatcher.client() as client:
+    with behind.client() as client:
         client.send(chunked + chunk * 11)
         assert client.answer().status == 413
 

@@ -22,16 +22,16 @@ class Default(WorkerEntrypoint):
         {body}
 """
 
-ANSWERED_S = 4.5
-"""A second of silence, then two rounds of a second each; and this machine is shared."""
+ANSWERED_S = 6.0
+"""A second of silence, two rounds with a second between them, and time for a busy machine."""
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dispatcher]:
     """A dispatcher whose fake executor takes nothing: the real ones do."""
     options = {"executor_concurrency": "2", "worker_concurrency": "1", "blank_isolates": "1"}
-    with valkey() as url, serving(url, tmp_path_factory.mktemp("lost"), **options) as started:
-        started.executor.pause()
+    directory = tmp_path_factory.mktemp("lost")
+    with valkey() as url, serving(url, directory, **options) as started, started.executor.paused():
         started.deploy_code("hello", SLOW.format(body="return Response('hello')"))
         yield started
 
