@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -90,6 +92,62 @@ def _quick(running: Up) -> bool:
     begun = time.monotonic()
     running.start()
     return time.monotonic() - begun < 5
+
+
+def test_a_lost_database_is_made_again(another_up: Make) -> None:
+    """Whoever deletes the registry gets a new one, with the account and token of before."""
+    running = another_up().start()
+    first = Account(running)
+    first.sdk.close()
+    running.stop()
+    for file in running.data.glob("registry.db*"):
+        file.unlink()
+    running.start()
+    second = Account(running)
+    assert (second.id, second.token) == (first.id, first.token)
+    second.deploy("again", HELLO)
+    second.sdk.close()
+    running.stop()
+
+
+SLOW = """
+import asyncio
+from workers import Response, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        print("begun")
+        await asyncio.sleep(2)
+        return Response("finished")
+"""
+
+
+def test_a_stop_waits_for_requests_and_for_nothing_else(another_up: Make) -> None:
+    """What is under way is finished; a client that keeps its connection open is not waited for."""
+    running = another_up().start()
+    account = Account(running)
+    account.deploy("slow", SLOW)
+    account.sdk.close()
+    with httpx.Client(trust_env=False) as idle, ThreadPoolExecutor() as threads:
+        assert idle.get(account.url("hello")).status_code == 200
+        assert idle.get(f"http://127.0.0.1:{running.control_port}/healthz").status_code == 200
+        answer = threads.submit(httpx.get, account.url("slow"), trust_env=False, timeout=30)
+        wait_for(lambda: _in_flight(running) == 1, "the request")
+        begun = time.monotonic()
+        running.stop()
+        assert answer.result().text == "finished"
+    assert time.monotonic() - begun < 8
+    assert running.processes() == {}
+
+
+def _in_flight(running: Up) -> int:
+    """How many requests the dispatcher has, but for this one."""
+    metrics = httpx.get(
+        f"http://127.0.0.1:{running.dispatch_port}/.cloister/metrics", trust_env=False
+    )
+    found = re.search(r"^cloister_requests_in_flight (\d+)", metrics.text, re.MULTILINE)
+    assert found, metrics.text
+    return int(found[1])
 
 
 def test_a_killed_process_is_replaced(another_up: Make, http_client: httpx.Client) -> None:
