@@ -1,4 +1,5 @@
-"""gunicorn's ASGI worker, made to stop as soon as it may: when no request is under way.
+"""gunicorn's ASGI worker, made to stop as soon as it may, when no request is under way, and to send
+a head before its body.
 
 gunicorn's own looks up once a second, and waits for connections on which nobody asks anything.
 """
@@ -15,6 +16,8 @@ IDLE_CHECK_S = 0.05
 class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     """A connection that its worker knows of."""
 
+    _response_buffer: bytes | None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
         super().connection_made(transport)
@@ -24,6 +27,12 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         """See asyncio."""
         super().connection_lost(exc)
         self.worker.connections.discard(self)
+
+    def send_head(self) -> None:
+        """Write the response's head now; gunicorn keeps it until there are bytes of the body."""
+        if self._response_buffer:
+            head, self._response_buffer = self._response_buffer, None
+            self._safe_write(head)
 
     def close_if_idle(self) -> None:
         """Close it if it waits for a request, as it would after some time anyway."""

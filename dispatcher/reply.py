@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from cloister.outcomes import Outcome
+from dispatcher.connections import Connection
 from dispatcher.cookies import sets_ours
 from dispatcher.failures import ClientGone, DispatchFailure, Refusal
 from dispatcher.headers import Pairs, end_to_end, is_valid
@@ -75,16 +76,11 @@ async def send_response(
 
 
 def _flush_head(receive: Receive) -> None:
-    """Write the head that gunicorn keeps until there are bytes of the body.
-
-    ASGI has no message for it, so this goes by gunicorn's own names. Where they are not found the
-    head leaves with the first bytes.
-    """
-    protocol = getattr(getattr(receive, "__self__", None), "protocol", None)
-    head = getattr(protocol, "_response_buffer", None)
-    if protocol is not None and head:
-        protocol._response_buffer = None
-        protocol._safe_write(head)
+    """Do not wait for the first bytes. ASGI has no message for it, so our own connection is asked;
+    under another server the head leaves with them."""
+    connection = getattr(getattr(receive, "__self__", None), "protocol", None)
+    if isinstance(connection, Connection):
+        connection.send_head()
 
 
 def _headers(response: Response, method: str) -> Pairs:
