@@ -43,15 +43,28 @@ class StartFailed(NotReady):
     """A service does not start."""
 
 
+def prefixed(service: str, text: str) -> str:
+    """A line as people read it: whose it is, and the text. What runs once needs no name."""
+    return f"{service:<12} | {text}" if service else text
+
+
 class Supervisor:
     """Runs services until :class:`StopRequested` leaves one of its methods.
 
     Use it as a context manager; leaving it kills whatever :meth:`stop` has not stopped.
-    ``write`` gets each line of output, without its line end.
+    ``write`` gets each line of output, without its line end, as ``line`` made it of a service's
+    name and its text.
     """
 
-    def __init__(self, write: Callable[[str], None], *, keep_open: Sequence[int] = ()) -> None:
-        self.write = write
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        *,
+        keep_open: Sequence[int] = (),
+        line: Callable[[str, str], str] = prefixed,
+    ) -> None:
+        self._write = write
+        self._line = line
         self._keep_open = keep_open
         self._children: list[Child] = []
         self._partial: dict[int, bytes] = {}
@@ -131,7 +144,7 @@ class Supervisor:
                 waited_s = time.monotonic() - begun
                 for child in running:
                     if self._hurried or waited_s >= child.service.stop_s:
-                        self._say(f"{child.service.name} did not stop in time; killing it")
+                        self.say(f"{child.service.name} did not stop in time; killing it")
                         child.signal(signal.SIGKILL)
                 self._turn(0.1)
 
@@ -197,7 +210,7 @@ class Supervisor:
         if self._stopping:
             child.restart_at = None
         elif not child.service.once:
-            self._say(f"{child.service.name} ended ({_ending(code)}); starting it again")
+            self.say(f"{child.service.name} ended ({_ending(code)}); starting it again")
             if not self.ready and child.failures >= START_FAILURES:
                 raise StartFailed(f"{child.service.name} does not start; its lines above say why.")
 
@@ -221,10 +234,11 @@ class Supervisor:
 
     def _print(self, child: Child, line: bytes) -> None:
         text = line.decode("utf-8", "replace").rstrip("\r")
-        self.write(text if child.service.once else f"{child.service.name:<12} | {text}")
+        self.say(text, "" if child.service.once else child.service.name)
 
-    def _say(self, text: str) -> None:
-        self.write(f"{'cloister':<12} | {text}")
+    def say(self, text: str, service: str = "cloister") -> None:
+        """Write a line."""
+        self._write(self._line(service, text))
 
     def _start_guard(self) -> None:
         if self._stopping:

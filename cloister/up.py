@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from cloister import addresses, credentials, data_directory, greeting
+from cloister import addresses, credentials, data_directory, greeting, logs
 from cloister.credentials import Credentials
 from cloister.embedded import valkey_command, valkey_socket, valkey_url
 from cloister.messages import COMPILE_QUEUE
@@ -26,7 +26,7 @@ from cloister.notices import Notices
 from cloister.probe import Probe
 from cloister.service import Child, Service
 from cloister.settings import Settings
-from cloister.supervisor import StartFailed, StopRequested, Supervisor
+from cloister.supervisor import StartFailed, StopRequested, Supervisor, prefixed
 
 VALKEY_START_S = 15.0
 READY_S = 60.0
@@ -45,7 +45,8 @@ def run(settings: Settings) -> None:
     try:
         addresses.require_free(settings.dispatch_bind, "CLOISTER_DISPATCH_BIND")
         addresses.require_free(settings.control_bind, "CLOISTER_CONTROL_BIND")
-        with _output() as write, Supervisor(write, keep_open=[lock]) as supervisor:
+        line = logs.line_of if settings.log_json else prefixed
+        with _output() as write, Supervisor(write, keep_open=[lock], line=line) as supervisor:
             installation = Installation(supervisor, settings)
             try:
                 installation.start()
@@ -94,7 +95,7 @@ class Installation:
         if not greeting.hello_mark(self._settings).exists():
             self._run("hello", "The first worker could not be deployed")
         for line in greeting.message(self._settings, who).splitlines():
-            self._supervisor.write(line)
+            self._supervisor.say(line, "")
         self._supervisor.ready = True
         self._executors += [self._supervisor.start(service) for service in others]
 

@@ -7,6 +7,7 @@ import atexit
 import gc
 from typing import Any
 
+from cloister.logs import configuration
 from cloister.settings import Settings
 from control.app import create_app
 
@@ -23,6 +24,7 @@ graceful_timeout = 20
 forwarded_allow_ips: str = ""
 control_socket_disable = True
 accesslog = None
+logconfig_dict = configuration() if _settings.log_json else {}
 proc_name = "cloister-control"
 
 atexit.register(gc.freeze)  # else the collector looks through everything once more, at the end

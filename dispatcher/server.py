@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from typing import Any
 
+from cloister.logs import configuration
 from cloister.settings import Settings
 
 _settings = Settings.from_env()
@@ -50,6 +51,7 @@ header_map = "drop"
 
 control_socket_disable = True
 accesslog = None
+logconfig_dict = configuration() if _settings.log_json else {}
 proc_name = "cloister-dispatcher"
 
 

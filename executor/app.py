@@ -11,8 +11,9 @@ import gc
 from typing import Any, NoReturn
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import setup_logging, worker_ready
 
+from cloister import logs
 from cloister.broker import celery_app
 from cloister.messages import COMPILE_TASK, DISPATCH_TASK
 from cloister.notices import tell_ready
@@ -49,4 +50,13 @@ def _ready(**_: Any) -> None:
 
 atexit.register(gc.freeze)  # else the collector looks through everything once more, at the end
 
-app = create_app(Settings.from_env())
+_settings = Settings.from_env()
+
+app = create_app(_settings)
+
+if _settings.log_json:
+
+    @setup_logging.connect  # type: ignore[untyped-decorator]  # celery has no types
+    def _log_json(**_: Any) -> None:
+        """Instead of what Celery sets up."""
+        logs.configure()
