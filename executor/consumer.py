@@ -2,11 +2,12 @@
 
 A namespace made while the worker runs is added at once, a deleted one goes, and after each
 reconnect to the broker the whole set is built again, since Celery's consumer forgets what was added
-to it (celery issue 7733).
+to it (celery issue 7733). A queue of which enough waits already is left out for a while.
 """
 
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
@@ -39,7 +40,7 @@ class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, consumer: Any) -> None:
         """Called after each connect, before the first message is taken."""
         consumer.task_consumer.no_ack = True
-        consumer.task_consumer.channel.qos.can_consume = self._engine.has_room
+        self._bound(consumer.task_consumer.channel)
         consumer.strategies = {
             name: strategy
             for name, strategy in consumer.strategies.items()
@@ -48,18 +49,24 @@ class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
         consumer.add_task_queue(self._wake_queue)
         self._consumed = frozenset()
         self._apply(consumer, wake=False)
-        self._engine.listen(
-            on_room=lambda: consumer.call_soon(_nothing),
-            on_names=lambda: consumer.call_soon(self._apply, consumer),
-        )
+        self._engine.listen(lambda: consumer.call_soon(self._apply, consumer))
+        self._engine.backlog.on_room = lambda: consumer.call_soon(_nothing)
+        self._engine.backlog.on_open = lambda: consumer.call_soon(self._wake)
 
     def stop(self, consumer: Any) -> None:
         """Called before each reconnect and at the end."""
-        self._engine.listen(on_room=_nothing, on_names=_nothing)
+        self._engine.listen(_nothing)
+        self._engine.backlog.on_room = self._engine.backlog.on_open = _nothing
         if consumer.blueprint.state != bootsteps.RUN:
             # Closing the channel waits for the BRPOP under way.
             with contextlib.suppress(RedisError):
                 self._wake()
+
+    def _bound(self, channel: Any) -> None:
+        """Take nothing that finds no place. Each BRPOP asks ``_queue_cycle`` for its queues."""
+        backlog = self._engine.backlog
+        channel.qos.can_consume = backlog.has_room
+        channel._queue_cycle = _OpenQueues(channel._queue_cycle, backlog.is_open)
 
     def _apply(self, consumer: Any, *, wake: bool = True) -> None:
         """Consume what the engine serves by now, and nothing else. On Celery's thread."""
@@ -80,6 +87,20 @@ class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
         with redis_client(self._engine.settings) as client:
             client.lpush(self._wake_queue, message)
             client.expire(self._wake_queue, WAKE_TTL_S)
+
+
+class _OpenQueues:
+    """kombu's cycle of queues, less those that may not be consumed now."""
+
+    def __init__(self, cycle: Any, is_open: Callable[[str], bool]) -> None:
+        self.update = cycle.update
+        self.rotate = cycle.rotate
+        self._consume = cycle.consume
+        self._is_open = is_open
+
+    def consume(self, count: int) -> list[str]:
+        """The queues to take from, in order."""
+        return [queue for queue in self._consume(count) if self._is_open(queue)]
 
 
 def _nothing() -> None:

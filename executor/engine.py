@@ -11,8 +11,9 @@ from typing import Any
 from celery import bootsteps
 
 from cloister.errors import CloisterError
-from cloister.messages import CompileJob, Invocation
+from cloister.messages import COMPILE_QUEUE, CompileJob, Invocation, dispatch_queue
 from cloister.settings import Settings
+from executor.backlog import Backlog, waiting_places
 from executor.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -25,25 +26,18 @@ CLOSE_S = 2.5
 
 
 class Engine:
-    """One event loop in a thread of its own. The public methods are for Celery's thread.
-
-    Two counters bound the work: ``_taken`` is written by Celery's thread only, ``_done`` by the
-    loop only, so that neither needs a lock.
-    """
+    """One event loop in a thread of its own. The public methods are for Celery's thread."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.id = uuid.uuid4().hex
         self.names: frozenset[str] = frozenset()
+        self.backlog = Backlog(waiting_places(settings))
         self._loop = asyncio.new_event_loop()
         # A daemon: should closing fail, the process still ends, and the isolates with it.
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._supervisor: Supervisor | None = None
         self._names_task: asyncio.Task[None] | None = None
-        self._taken = 0
-        self._done = 0
-        self._is_full = False
-        self._on_room: Callable[[], Any] = _nothing
         self._on_names: Callable[[], Any] = _nothing
 
     def start(self) -> None:
@@ -72,26 +66,16 @@ class Engine:
 
     def submit(self, invocations: Sequence[Invocation]) -> None:
         """Run these."""
-        self._taken += len(invocations)
-        self._loop.call_soon_threadsafe(self._submit, invocations)
+        taken = [(each, self.backlog.take(dispatch_queue(each.namespace))) for each in invocations]
+        self._loop.call_soon_threadsafe(self._submit, taken)
 
     def submit_job(self, job: CompileJob) -> None:
         """Do this."""
-        self._taken += 1
-        self._loop.call_soon_threadsafe(self._submit_job, job)
+        over = self.backlog.take(COMPILE_QUEUE)
+        self._loop.call_soon_threadsafe(self._submit_job, job, over)
 
-    def has_room(self) -> bool:
-        """Whether another message may be taken; the rest stay in Valkey.
-
-        A message may hold a whole batch: what of it exceeds the bound waits for its turn here.
-        """
-        room = self._taken - self._done < self.settings.executor_concurrency
-        self._is_full = not room
-        return room
-
-    def listen(self, *, on_room: Callable[[], Any], on_names: Callable[[], Any]) -> None:
-        """Called from the loop's thread: there is room again; :attr:`names` has changed."""
-        self._on_room = on_room
+    def listen(self, on_names: Callable[[], Any]) -> None:
+        """Called from the loop's thread: :attr:`names` has changed."""
         self._on_names = on_names
 
     def _run(self) -> None:
@@ -124,23 +108,18 @@ class Engine:
         if self._supervisor is not None:
             await self._supervisor.close(DRAIN_S)
 
-    def _submit(self, invocations: Sequence[Invocation]) -> None:
-        for invocation in invocations:
-            self._ready.submit(invocation, self._finished)
+    def _submit(self, taken: Sequence[tuple[Invocation, Callable[[], None]]]) -> None:
+        for invocation, begun in taken:
+            self._ready.submit(invocation, begun)
 
-    def _submit_job(self, job: CompileJob) -> None:
-        self._ready.submit_job(job, self._finished)
+    def _submit_job(self, job: CompileJob, over: Callable[[], None]) -> None:
+        self._ready.submit_job(job, over)
 
     @property
     def _ready(self) -> Supervisor:
         if self._supervisor is None:
             raise RuntimeError("the engine is not started")
         return self._supervisor
-
-    def _finished(self) -> None:
-        self._done += 1
-        if self._is_full:
-            self._on_room()
 
 
 class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc]

@@ -2,21 +2,21 @@
 
 import asyncio
 import logging
-import re
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
 
 from cloister.errors import CloisterError
-from cloister.messages import Headers
 from cloister.outcomes import Outcome
 from cloister.registry.views import Bundle
 from cloister.settings import Settings
 from executor.gate import Gate, Overloaded
+from executor.head import check_head
 from executor.isolate import frames
 from executor.isolates import Death, Isolate, IsolateDied
+from executor.open_calls import TooManyCalls
 from executor.replies import Undeliverable
 from executor.traces import Record, Traces
 from executor.watch import Watch
@@ -36,24 +36,12 @@ MEMORY = "memory"
 MAX_MESSAGE_CHARS = 8 * 1024
 MAX_NAME_CHARS = 256
 
-MAX_HEADERS_BYTES = 128 * 1024
-
-SPARE_LINES = 16
-"""Log lines that may come after those that are kept. The isolate cuts its log off by itself."""
-
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-
 _DEATHS = {
     Death.REFUSED_CALL: "The isolate was ended: it made a system call that is not allowed.",
     Death.FAULT: "The isolate was ended: it crashed.",
     Death.EXITED: "The isolate ended itself.",
     Death.KILLED: "The isolate was ended: it broke the protocol.",
 }
-
-
-class TooManyCalls(Exception):
-    """The isolate has more calls open than one of ours ever has: it is not ours any more."""
 
 
 class Answerer(Protocol):
@@ -100,6 +88,8 @@ class Run:
         self.work = work
         self.record = Record(host.settings.log_bytes)
         self.watch: Watch | None = None
+        self.on_begun: Callable[[], None] = lambda: None
+        """Called when it waits in no line any more."""
         self._host = host
         self._sink = sink
         self._isolate: Isolate | None = None
@@ -165,6 +155,7 @@ class Run:
             return
         place = self.work.namespace, self.work.script
         await self._enter(place)
+        self.on_begun()
         try:
             await self._with_isolate()
         finally:
@@ -282,7 +273,7 @@ class Run:
         match frame:
             case frames.Call():
                 await self._take(frame, isolate, answerer)
-            case frames.Log() if self.record.lines_lost <= SPARE_LINES:
+            case frames.Log() if not self.record.is_flooded:
                 self.record.log(frame.level, frame.text, frame.timestamp)
             case frames.Head() if not self._begun:
                 await self._head(frame)
@@ -407,16 +398,3 @@ class Run:
                 outcome=self._outcome,
             )
         )
-
-
-def check_head(status: int, headers: Headers) -> None:
-    """See to it that a response's head is one; the isolate is not believed.
-
-    Raises:
-        Ended: it is not.
-    """
-    size = sum(len(name) + len(value) + 4 for name, value in headers)
-    if not 200 <= status <= 599 or size > MAX_HEADERS_BYTES:
-        raise Ended(Outcome.EXCEPTION, "The response's status or headers are not valid.")
-    if not all(_NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in headers):
-        raise Ended(Outcome.EXCEPTION, "The response has an invalid header.")

@@ -6,6 +6,7 @@ An isolate belongs to one key (a worker version) from its first borrowing on, an
 import asyncio
 import logging
 import resource
+import sys
 import time
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,12 +15,17 @@ from cloister.errors import NotReady
 from cloister.settings import MIB, Settings
 from executor import doctor
 from executor.cell import Death, Isolate, IsolateDied
+from executor.gate import Gate
 from executor.isolate.frames import Load
+from executor.shares import Name
 from executor.zygotes import COMMAND, Zygote
 
 __all__ = ["Death", "Isolate", "IsolateDied", "IsolatePool"]
 
 log = logging.getLogger(__name__)
+
+NOBODY = ("", "")
+"""The owner of isolates that no worker waits for."""
 
 FORKS_AT_ONCE = 8
 RECYCLE_FORKS = 5_000
@@ -42,7 +48,9 @@ class IsolatePool:
         self._zygote: Zygote | None = None
         self._retired: set[Zygote] = set()
         self._starting = asyncio.Lock()
-        self._forking = asyncio.Semaphore(FORKS_AT_ONCE)
+        self._forking = Gate(
+            FORKS_AT_ONCE, running=FORKS_AT_ONCE, waiting=sys.maxsize, in_line=sys.maxsize
+        )
         self._blank: deque[Isolate] = deque()
         self._warm: defaultdict[str, list[Isolate]] = defaultdict(list)
         self._idle: OrderedDict[Isolate, None] = OrderedDict()
@@ -78,10 +86,13 @@ class IsolatePool:
             zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
         await asyncio.gather(*(zygote.close() for zygote in zygotes))
 
-    async def borrow(self, key: str, load: Callable[[], Awaitable[Load]]) -> Isolate:
+    async def borrow(
+        self, key: str, load: Callable[[], Awaitable[Load]], *, owner: Name = NOBODY
+    ) -> Isolate:
         """An isolate of this key: the last one that came back, or a blank one that was sent Load.
 
         In the latter case ``is_loaded`` is False: the borrower receives Loaded or Failed first.
+        If one has to be forked, owners share in that.
 
         Raises:
             NotReady: no isolate can be made.
@@ -93,7 +104,7 @@ class IsolatePool:
                 return warm
             warm.kill("spoke while idle")
         frame = await load()
-        isolate = await self.blank()
+        isolate = await self.blank(owner)
         isolate.key = key
         try:
             if frame.memory_bytes:
@@ -104,13 +115,13 @@ class IsolatePool:
             raise
         return isolate
 
-    async def blank(self) -> Isolate:
+    async def blank(self, owner: Name = NOBODY) -> Isolate:
         """A sandboxed isolate that has run nothing yet. It, too, is given back by release().
 
         Raises:
             NotReady: none can be made.
         """
-        isolate = self._take_blank() or await self._make()
+        isolate = self._take_blank() or await self._make(owner)
         self._short.set()
         self._busy.add(isolate)
         return isolate
@@ -166,9 +177,9 @@ class IsolatePool:
             if not waiting:
                 del self._warm[isolate.key]
 
-    async def _make(self) -> Isolate:
+    async def _make(self, owner: Name = NOBODY) -> Isolate:
         """Fork a blank isolate, from a new zygote if need be."""
-        async with self._forking:
+        async with self._forking.place(owner):
             zygote = await self._current_zygote()
             isolate = await zygote.fork(self._settings.default_memory_mb * MIB)
         isolate.on_closed.append(self._forget)

@@ -9,17 +9,16 @@ from collections import Counter
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
-import msgspec
 from msgspec import Raw
 
 from cloister.messages import Outbound
 from cloister.outcomes import Outcome
 from cloister.registry.registry import Registry
 from cloister.registry.views import Bundle, Route
-from cloister.settings import MIB, Settings
+from cloister.settings import Settings
 from executor import outbound
 from executor.bindings import Binding, Refused, open_binding
-from executor.bindings.base import read, read_request
+from executor.bindings.asked import body_of, read_request, read_stream
 from executor.budget import INVOCATION_BYTES, Budget, OverBudget
 from executor.egress.client import Client
 from executor.egress.guard import FetchRefused, HostRules
@@ -27,10 +26,11 @@ from executor.egress.network import Resolve
 from executor.egress.redirects import OutgoingRequest
 from executor.egress.response import FetchedResponse, FetchFailed
 from executor.hop import HopResponse, LocalSink
-from executor.invocation import Run, TooManyCalls
+from executor.invocation import Run
 from executor.isolate import frames
 from executor.isolate.door import pack
 from executor.isolates import Isolate, IsolateDied
+from executor.open_calls import OpenCalls
 from executor.streams import (
     BytesReader,
     Chained,
@@ -44,36 +44,7 @@ from executor.work import Ended
 
 log = logging.getLogger(__name__)
 
-CALLS_BYTES = 16 * MIB
-"""Frames of open calls of one isolate; then nothing more is read from it until some are answered.
-The last may be larger."""
-
-SERVED_AT_ONCE = 32
-"""Calls of one invocation that are worked on, or whose answers wait for the isolate to read; others
-wait their turn. Operations on streams are not among them: what is worked on may wait for those."""
-
-WRITE_BYTES = frames.INLINE_BODY_BYTES + 1024
-"""Largest operation on a stream: a piece of a body."""
-
-
-class _Stream(msgspec.Struct, array_like=True):
-    stream: int
-    data: bytes = b""
-
-
-class _Body(msgspec.Struct):
-    stream: int | None = None
-
-
-class _Carrier(msgspec.Struct, array_like=True):
-    request: _Body
-
-
 _NO_TURN = contextlib.nullcontext()
-
-_stream = msgspec.msgpack.Decoder(_Stream)
-_body = msgspec.msgpack.Decoder(_Body)
-_carrier = msgspec.msgpack.Decoder(_Carrier)
 
 
 class Neighbours(Protocol):
@@ -120,10 +91,7 @@ class Server:
         self._isolate = isolate
         self._bindings: dict[str, Binding] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._open = 0
-        self._open_bytes = 0
-        self._less = asyncio.Event()
-        self._turns = asyncio.Semaphore(SERVED_AT_ONCE)
+        self._calls = OpenCalls(isolate.closed)
         self._callees: list[LocalSink] = []
         self._client: Client | None = None
 
@@ -133,27 +101,10 @@ class Server:
         Raises:
             TooManyCalls: the isolate is to be ended.
         """
-        if self._open >= frames.CALLS_AT_ONCE:
-            raise TooManyCalls
-        while self._open and self._open_bytes + size > CALLS_BYTES:
-            if self._isolate.closed.is_set():
-                return
-            await self._wait_for_less()
-        self._open += 1
-        self._open_bytes += size
+        await self._calls.admit(size)
         task = asyncio.get_running_loop().create_task(self._serve(call, size))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _wait_for_less(self) -> None:
-        """Return when a call was answered, or nobody is there any more to answer."""
-        self._less.clear()
-        waits = [asyncio.ensure_future(e.wait()) for e in (self._less, self._isolate.closed)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
     async def close(self) -> None:
         """Drop what is not served yet, and everything open."""
@@ -169,20 +120,20 @@ class Server:
 
     async def _serve(self, call: frames.Call, size: int) -> None:
         number = call.call
-        turn = _NO_TURN if call.target == "stream" else self._turns
+        # What is worked on may wait for a stream.
+        turn = _NO_TURN if call.target == "stream" else self._calls.turns
         try:
             async with turn:
                 try:
                     data = await self._packed(call, size)
                     del call  # the isolate may be slow to take the answer
                 finally:
-                    self._open_bytes -= size
-                    self._less.set()
+                    self._calls.free(size)
                 await self._send(data, number)
         except IsolateDied:
             pass  # whoever receives from it says why
         finally:
-            self._open -= 1
+            self._calls.answered()
 
     async def _packed(self, call: frames.Call, size: int) -> bytes:
         try:
@@ -206,7 +157,7 @@ class Server:
 
     async def _answer(self, call: frames.Call) -> frames.Reply | frames.Refusal:
         answer = await self._reply(call)
-        if isinstance(answer, frames.Refusal) and (stream := _body_of(call)) is not None:
+        if isinstance(answer, frames.Refusal) and (stream := body_of(call)) is not None:
             self.streams.drop(stream)
         return answer
 
@@ -239,7 +190,7 @@ class Server:
         return await self._bindings[call.target].call(call.method, call.arguments, call.options)
 
     async def _stream(self, call: frames.Call) -> bytes | None:
-        asked = read(_stream, call.arguments, WRITE_BYTES, "That is no operation on a stream")
+        asked = read_stream(call.arguments)
         match call.method:
             case "read":
                 return await self.streams.read(asked.stream)
@@ -383,16 +334,6 @@ class Server:
     def end(self, method: str, url: str, status: int, wall_ms: float) -> None:
         """It is over."""
         self._run.record.subrequest(method, url, status, wall_ms)
-
-
-def _body_of(call: frames.Call) -> int | None:
-    """The stream that follows a call as its body."""
-    try:
-        if call.method == "fetch":
-            return _carrier.decode(call.arguments).request.stream
-        return _body.decode(call.options).stream
-    except (msgspec.MsgspecError, RecursionError):
-        return None
 
 
 def _refusal(number: int, kind: str, message: str) -> frames.Refusal:

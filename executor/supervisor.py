@@ -13,12 +13,21 @@ from cloister.blobs import Blobs
 from cloister.broker import async_redis
 from cloister.errors import NotReady
 from cloister.limits import NO_LIMITS, Limits, effective
-from cloister.messages import Alive, Ask, Cancel, CompileJob, Credit, Invocation, Note
+from cloister.messages import (
+    Alive,
+    Ask,
+    Cancel,
+    CompileJob,
+    Credit,
+    Invocation,
+    Note,
+)
 from cloister.outcomes import Outcome
 from cloister.registry import RouteCache, open_registry
 from cloister.registry.views import Bundle, Route
 from cloister.secrets import open_cipher
 from cloister.settings import MIB, Settings
+from executor.backlog import waiting_places
 from executor.budget import EXECUTOR_BYTES, Budget
 from executor.compiling import Compiler, Uncompilable
 from executor.egress.client import tls
@@ -33,6 +42,7 @@ from executor.notes import Notes
 from executor.replies import Replies, ReplySink, Undeliverable
 from executor.request_body import RequestBody
 from executor.serving import Server
+from executor.shares import Shares
 from executor.streams import Readable
 from executor.traces import Traces, fetch_event, rpc_event
 from executor.work import MAX_DEPTH, Ended, Work
@@ -55,8 +65,13 @@ class Supervisor:
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="registry")
         self.resolver = Resolver()
         self.budget = Budget(EXECUTOR_BYTES)
-        self._hops = 0
-        self.gate = Gate(settings.worker_concurrency, settings.worker_concurrency)
+        self._hops = Shares(settings.executor_concurrency)
+        self.gate = Gate(
+            settings.executor_concurrency,
+            running=settings.worker_concurrency,
+            waiting=settings.worker_concurrency,
+            in_line=waiting_places(settings),
+        )
         self.registry = open_registry(settings)
         self.pool = IsolatePool(settings)
         self._routes = RouteCache(self.registry, settings)
@@ -65,7 +80,6 @@ class Supervisor:
         self.traces = Traces(self._redis, settings.logs_kept)
         self._replies = Replies(self._redis)
         self._notes = Notes(self._redis, executor_id, self._take_note)
-        self._turns = asyncio.Semaphore(settings.executor_concurrency)
         self._runs: dict[str, tuple[Run, ReplySink]] = {}
         self._held: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,19 +129,20 @@ class Supervisor:
 
     # Work that arrives:
 
-    def submit(self, invocation: Invocation, done: Callable[[], None]) -> None:
-        """Run an invocation; ``done`` is called when it is over."""
+    def submit(self, invocation: Invocation, begun: Callable[[], None]) -> None:
+        """Run an invocation; ``begun`` is called when it waits no more, perhaps again at its
+        end."""
         self._held.add(invocation.id)
 
         def over(_task: "asyncio.Task[None]") -> None:
             self._held.discard(invocation.id)
-            done()
+            begun()
 
-        self._spawn(self._run(invocation)).add_done_callback(over)
+        self._spawn(self._run(invocation, begun)).add_done_callback(over)
 
-    def submit_job(self, job: CompileJob, done: Callable[[], None]) -> None:
+    def submit_job(self, job: CompileJob, over: Callable[[], None]) -> None:
         """Do a compile job."""
-        self._spawn(self._compile(job)).add_done_callback(lambda _task: done())
+        self._spawn(self._compile(job)).add_done_callback(lambda _task: over())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
@@ -135,17 +150,17 @@ class Supervisor:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _run(self, invocation: Invocation) -> None:
-        async with self._turns:
-            sink = ReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
-            run = Run(self, self._work(invocation), sink)
-            self._runs[invocation.id] = run, sink
-            self._replies.begin(invocation.id)
-            try:
-                await run.run()
-            finally:
-                del self._runs[invocation.id]
-                self._replies.forget(invocation.id)
+    async def _run(self, invocation: Invocation, begun: Callable[[], None]) -> None:
+        sink = ReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
+        run = Run(self, self._work(invocation), sink)
+        run.on_begun = begun
+        self._runs[invocation.id] = run, sink
+        self._replies.begin(invocation.id)
+        try:
+            await run.run()
+        finally:
+            del self._runs[invocation.id]
+            self._replies.forget(invocation.id)
 
     async def _compile(self, job: CompileJob) -> None:
         answer = await self._compiler.answer(job)
@@ -217,7 +232,8 @@ class Supervisor:
                 memory_bytes=memory_mb * MIB,
             )
 
-        return await self.pool.borrow(f"{bundle.version}/{memory_mb}", load)
+        owner = bundle.namespace, bundle.script
+        return await self.pool.borrow(f"{bundle.version}/{memory_mb}", load, owner=owner)
 
     def give_back(self, isolate: Isolate, *, reuse: bool) -> None:
         """Done with it."""
@@ -267,10 +283,11 @@ class Supervisor:
         work = caller.work
         if work.depth + 1 >= MAX_DEPTH:
             raise Ended(Outcome.EXCEEDED_DEPTH)
-        if self._hops >= self.settings.executor_concurrency:
+        place = work.namespace, work.script
+        if not self._hops.has_room_for(place):
             raise Ended(Outcome.OVERLOADED)
         work.family.join()
-        self._hops += 1
+        self._hops.take(place)
         sink = LocalSink()
         run = Run(self, self._hop(caller, route, invoke, body, rules), sink)
         sink.cancel = run.cancel
@@ -279,7 +296,7 @@ class Supervisor:
 
     def _hop_over(self, work: Work) -> None:
         work.family.part()
-        self._hops -= 1
+        self._hops.give((work.namespace, work.script))
 
     def _hop(
         self,

@@ -25,6 +25,9 @@ from executor.isolate.text import MAX_LINES, cut, json_bytes, line_bytes
 
 log = logging.getLogger(__name__)
 
+SPARE_LINES = 16
+"""Log lines that may come after those that are kept. An isolate cuts its log off by itself."""
+
 MAX_SUBREQUESTS = 100
 MAX_TIMESTAMP = 2**53
 
@@ -63,7 +66,7 @@ class Record:
         self._exceptions: list[ExceptionLine] = []
         self._subrequests: list[Subrequest] = []
         self._truncated = False
-        self.lines_lost = 0
+        self._lines_lost = 0
         self.subrequest_count = 0
         self.status: int | None = None
         self.cpu_ms = 0.0
@@ -71,11 +74,16 @@ class Record:
         self.peak_memory_kb = 0
         self.event_timestamp = now_ms()
 
+    @property
+    def is_flooded(self) -> bool:
+        """Whether more was logged than an isolate of ours ever does."""
+        return self._lines_lost > SPARE_LINES
+
     def log(self, level: str, text: str, timestamp: int) -> None:
         """Keep a log line, while there is room. The isolate is not believed to send a good one."""
         if len(self._logs) > MAX_LINES or not self._fits(line_bytes(text)):
             self._truncated = True
-            self.lines_lost += 1
+            self._lines_lost += 1
             return
         kept = level if level in LEVELS else "log"
         timestamp = timestamp if 0 <= timestamp < MAX_TIMESTAMP else now_ms()

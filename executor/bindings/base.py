@@ -2,14 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import msgspec
 from msgspec import Raw
 
 from cloister.registry.registry import Registry
 from executor.egress.redirects import OutgoingRequest
-from executor.isolate.frames import Incoming, Outgoing
+from executor.isolate.frames import Incoming
 from executor.streams import Streams
 
 
@@ -23,12 +22,6 @@ class Refused(Exception):
         super().__init__(message)
         self.kind = kind
         self.message = message
-
-
-REQUEST_BYTES = 512 * 1024
-"""Largest call to fetch(): headers, and the body that rides along."""
-
-T = TypeVar("T")
 
 
 class Scope(Protocol):
@@ -66,29 +59,3 @@ class Binding(ABC):
     @abstractmethod
     async def call(self, method: str, arguments: Raw, options: Raw) -> Any:
         """Answer a call. Raises Refused."""
-
-
-class _Request(msgspec.Struct, array_like=True):
-    request: Outgoing
-
-
-_request = msgspec.msgpack.Decoder(_Request)
-
-
-def read(decoder: "msgspec.msgpack.Decoder[T]", data: Raw, limit_bytes: int, wanted: str) -> T:
-    """What an isolate sent, if it is of the type that is wanted.
-
-    Raises:
-        Refused: it is not, or is too large.
-    """
-    if memoryview(data).nbytes > limit_bytes:
-        raise Refused("ValueError", f"{wanted}: too large.")
-    try:
-        return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise Refused("TypeError", f"{wanted}.") from exc
-
-
-def read_request(arguments: Raw) -> Outgoing:
-    """The request that fetch() is asked to send. Raises Refused."""
-    return read(_request, arguments, REQUEST_BYTES, "fetch() takes a request").request

@@ -11,7 +11,8 @@ from msgspec import Raw
 from cloister.errors import CloisterError, Invalid, NotFound
 from cloister.registry.kv import METADATA_BYTES, VALUE_BYTES
 from cloister.registry.views import KvValue
-from executor.bindings.base import Binding, Refused, Scope, read
+from executor.bindings.asked import read
+from executor.bindings.base import Binding, Refused, Scope
 from executor.isolate.frames import INLINE_BODY_BYTES, NOTHING, plain
 from executor.streams import HeldReader
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from executor.bindings.base import Binding, Refused, read_request
+from executor.bindings.asked import read_request
+from executor.bindings.base import Binding, Refused
 from executor.streams import as_request
 
 _ARRAYS = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})

@@ -4,6 +4,7 @@ checked address is the one connected to, so that a name cannot change its mind i
 import asyncio
 import functools
 import socket
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,8 @@ class Resolver:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="resolve")
-        self._gate = Gate(LOOKUPS_EACH, LOOKUP_THREADS * LOOKUPS_EACH)
+        line = LOOKUP_THREADS * LOOKUPS_EACH
+        self._gate = Gate(LOOKUP_THREADS, running=LOOKUPS_EACH, waiting=line, in_line=sys.maxsize)
 
     async def lookup(self, namespace: str, host: str, port: int) -> list[str]:
         """Every address of ``host``. Raises OSError."""

@@ -122,7 +122,7 @@ class FakeHost:
 
     def __init__(self, *scripts: Any, loaded: bool = True, **settings: Any) -> None:
         self.settings = Settings(**settings)
-        self.gate = Gate(self.settings.worker_concurrency, 1)
+        self.gate = Gate(512, running=self.settings.worker_concurrency, waiting=1, in_line=100)
         self.traces = self
         self.written: list[Trace] = []
         self.isolates: list[FakeIsolate] = []

@@ -52,7 +52,7 @@ class NativeHost:
     def __init__(self, pool: IsolatePool, value_bytes: int) -> None:
         self.settings = Settings()
         self.budget = Budget(EXECUTOR_BYTES)
-        self.gate = Gate(100, 100)
+        self.gate = Gate(100, running=100, waiting=100, in_line=100)
         self.threads = ThreadPoolExecutor(2)
         self.traces = self
         self.written: list[Trace] = []

@@ -12,10 +12,11 @@ from cloister.errors import NotReady
 from cloister.limits import Limits
 from cloister.messages import Outbound
 from cloister.outcomes import Outcome
-from executor.invocation import SPARE_LINES, Run
+from executor.invocation import Run
 from executor.isolate import frames
 from executor.isolate.text import MAX_LINES
 from executor.isolates import Death, IsolateDied
+from executor.traces import SPARE_LINES
 
 HELLO = frames.Head(status=200, headers=[("a", "b")], body=b"hello", end=True)
 

@@ -1,0 +1,25 @@
+"""The head of a response as an isolate sends it, which is not believed."""
+
+import re
+
+from cloister.messages import Headers
+from cloister.outcomes import Outcome
+from executor.work import Ended
+
+MAX_HEADERS_BYTES = 128 * 1024
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def check_head(status: int, headers: Headers) -> None:
+    """See to it that a response's head is one.
+
+    Raises:
+        Ended: it is not.
+    """
+    size = sum(len(name) + len(value) + 4 for name, value in headers)
+    if not 200 <= status <= 599 or size > MAX_HEADERS_BYTES:
+        raise Ended(Outcome.EXCEPTION, "The response's status or headers are not valid.")
+    if not all(_NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in headers):
+        raise Ended(Outcome.EXCEPTION, "The response has an invalid header.")
