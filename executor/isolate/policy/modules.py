@@ -31,20 +31,25 @@ class ModuleSpace:
         facades: Mapping[str, Any] | None = None,
     ) -> None:
         harden()
-        self.data = dict(data or {})
-        self._code = modules
         given = _as_facades(facades or {})
         self._given: dict[str, Any] = {**library(), **given}
         self._loaded: dict[str, types.ModuleType] = {}
+        self.supply(modules, data or {})
+        self._builtins = base_builtins()
+        for facade in given.values():
+            _allow_extension(facade)
+        set_modules(self._seen, self.import_name)
+
+    def supply(self, modules: dict[str, bytes], data: dict[str, bytes]) -> None:
+        """Set what the space is made of, before anything is imported: all else can be made ready
+        when the worker is not known yet."""
+        self.data = dict(data)
+        self._code = modules
         self._parents = {
             ".".join(parts[:i])
             for parts in (n.split(".") for n in modules)
             for i in range(1, len(parts))
         }
-        self._builtins = base_builtins()
-        for facade in given.values():
-            _allow_extension(facade)
-        set_modules(self._seen, self.import_name)
 
     def run_main(self, main: str) -> dict[str, Any]:
         """Execute the main module; its namespace.
