@@ -8,6 +8,7 @@ import time
 import zoneinfo
 
 from executor.isolate.env import BINDINGS, Env
+from executor.isolate.policy import tripwire
 from executor.isolate.policy.compiler import compile_sources
 from executor.isolate.policy.facades import library
 from executor.isolate.policy.hardening import harden
@@ -44,3 +45,4 @@ def warm_up() -> None:
     result = compile_sources({"warm.py": _WARM_SOURCE}, "warm.py")
     if result.errors:
         raise RuntimeError(f"the language policy does not work here: {result.errors[0].message}")
+    tripwire.install()

@@ -29,6 +29,7 @@ def _read(key: str) -> bytes | None:
 
 def install() -> None:
     """Let ``zoneinfo`` take its data from memory only, in C as in Python."""
+    zoneinfo.reset_tzpath(())
     _common.load_tzdata = _open  # type: ignore[assignment] # any binary file will do
     zoneinfo.available_timezones = lambda: set(_data)
 

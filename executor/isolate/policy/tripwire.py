@@ -1,0 +1,73 @@
+"""The last line of wall 1: the interpreter's own audit events.
+
+CPython announces reads of ``__globals__``, ``__code__``, frames and cells, and everything that
+makes or runs code. No worker's code does any of it under the policy, so that one that does has
+found a way around: the event fails. A hook cannot be removed, and nothing reachable holds this one.
+"""
+
+import ast
+import sys
+import types
+from typing import Any
+
+from executor.isolate.policy import generated, hints, modules
+from executor.isolate.policy.facades import structures
+from executor.isolate.policy.names import STORABLE_DUNDERS
+from executor.isolate.policy.ownership import is_own_code
+
+_HARMLESS = frozenset({"builtins.id", "array.__new__", "time.sleep", "sys.unraisablehook"})
+"""What a worker may do itself. Any other event in its own frame is refused."""
+
+_MAKES_CODE = frozenset({"exec", "compile", "code.__new__", "function.__new__"})
+"""Refused below a worker's frame, too, but for the places that are known to check what they run."""
+
+_KNOWN = frozenset(
+    function.__code__
+    for function in (
+        ast.parse,
+        generated.run,
+        hints.compile_annotation,
+        hints.evaluate_annotation,
+        modules.ModuleSpace._load,
+        structures._library_namedtuple,
+    )
+)
+_set: list[bool] = []
+_looking: list[bool] = []
+
+
+class Tripped(RuntimeError):
+    """A worker did what only the runtime does."""
+
+
+def install() -> None:
+    """Watch from now on, in this process and its forks."""
+    if not _set:
+        _set.append(True)
+        sys.addaudithook(_on_event)
+
+
+def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in _HARMLESS or _looking:
+        return
+    if event == "object.__setattr__" and arguments[1] in STORABLE_DUNDERS:
+        return  # a class's name
+    _looking.append(True)  # to look at frames is an event, too
+    try:
+        refused = _is_workers(sys._getframe(1), event)
+    finally:
+        _looking.clear()
+    if refused:
+        raise Tripped(f"a worker cannot do this ({event})")
+
+
+def _is_workers(frame: types.FrameType | None, event: str) -> bool:
+    if frame is None or is_own_code(frame.f_code):
+        return frame is not None
+    if event not in _MAKES_CODE or frame.f_code in _KNOWN:
+        return False
+    while frame is not None:
+        if is_own_code(frame.f_code):
+            return True
+        frame = frame.f_back
+    return False
