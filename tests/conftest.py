@@ -1,6 +1,7 @@
 """Fixtures of every tier: a real Valkey for the session, empty for each test."""
 
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,11 @@ import pytest
 import redis
 
 from cloister.embedded import valkey_command, valkey_url
+
+
+def pytest_configure() -> None:
+    """Shells start background jobs with SIGINT ignored, and children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
