@@ -1,8 +1,9 @@
 """The last line of wall 1: the interpreter's own audit events.
 
-CPython announces reads of ``__globals__``, ``__code__``, frames and cells, and everything that
-makes or runs code. No worker's code does any of it under the policy, so that one that does has
-found a way around: the event fails. A hook cannot be removed, and nothing reachable holds this one.
+CPython announces reads of frames and code objects, changes of an object's class, and everything
+that makes or runs code, imports or opens a file. No worker's code does any of it under the policy,
+so that one that does has found a way around: the event fails. A hook cannot be removed. It sees
+neither reads of ``__globals__`` nor calls of functions, so that it hinders more than it proves.
 """
 
 import ast
