@@ -64,7 +64,7 @@ ATTEMPTS = [
     Attempt(
         "a generic alias hands attributes of its origin on",
         "import json, types\n"
-        "alias = types.GenericAlias(json.dumps, (int,))\n"
+        "alias = types.GenericAlias(json.JSONEncoder, (int,))\n"
         "print('ESCAPED', getattr(alias, '__glob' + 'als__'))",
         '"__globals__" of this GenericAlias object',
         "import types\nprint(types.GenericAlias(list, (int,)).__args__[0] is int)",

@@ -201,17 +201,17 @@ STATE = [
         "True (1,) 2000-01-01",
     ),
     escape(
-        "the memo that a hook is given keeps the state of a logger",
+        "the memo that a hook is given keeps the state of a handler",
         """
         import copy, logging
         seen = []
         class A:
             def __deepcopy__(self, memo): seen.append(memo); return self
-        try: copy.deepcopy([logging.getLogger("a"), A()])
+        try: copy.deepcopy([logging.getLogger("a"), logging.StreamHandler(), A()])
         except TypeError as error: raise ValueError(f"{error}, {seen}")
         print("ESCAPED", seen)
         """,
-        "cannot copy 'Logger' object, []",
+        "cannot copy 'StreamHandler' object, []",
         "import copy\nclass A:\n    def __init__(self): self.x = [1]\na = A()\n"
         "print(copy.deepcopy(a).x, copy.copy(a).x is a.x)",
         "[1] True",
@@ -394,7 +394,139 @@ STATE = [
 ]
 
 
-@pytest.mark.parametrize("attempt", SOURCES + STATE, ids=lambda a: a.name)
+FOREIGN = [
+    escape(
+        "an enum's __new__ returns a class of the library, which becomes a member",
+        """
+        import enum, json, logging
+        class E(enum.Enum):
+            def __new__(cls, *args): return logging.Logger
+            A = (json.JSONEncoder, "spoiled")
+        print("ESCAPED", json.JSONEncoder.handlers)
+        """,
+        "__new__ cannot return a type object of the platform",
+        """
+        import enum
+        class Color(bytes, enum.Enum):
+            def __new__(cls, value, label):
+                member = bytes.__new__(cls, [value])
+                member._value_, member.label = value, label
+                return member
+            RED = (1, "r")
+        class One:
+            kept = None
+            def __new__(cls, *args):
+                cls.kept = cls.kept or super().__new__(cls)
+                return cls.kept
+        class Five:
+            @staticmethod
+            def __new__(cls): return 5
+        print(Color.RED.label, Color(1), One(1) is One(2), Five())
+        """,
+        "r Color.RED True 5",
+    ),
+    escape(
+        "__new__ that is not defined with def",
+        "import json\nclass A: __new__ = lambda cls: json\nprint('ESCAPED', A())",
+        '"__new__" must be defined with def',
+        "class A:\n    def __new__(cls, x): return super().__new__(cls)\n"
+        "    def __init__(self, x): self.x = x\nprint(A(1).x, A.__new__.__name__)",
+        "1 __new__",
+    ),
+    escape(
+        "a user list copies its attributes into what its class makes",
+        """
+        import collections, json
+        class C:
+            def __getattr__(self, name): return lambda *a: json
+        class L(collections.UserList):
+            def __getattribute__(self, name):
+                return C() if name == "__class__" else object.__getattribute__(self, name)
+        x = L([1])
+        x.dumps = lambda *a: "ESCAPED"
+        L.__copy__(x)
+        raise ValueError(json.dumps("as before"))
+        """,
+        '"as before"',
+        """
+        import collections, copy
+        class L(collections.UserList): pass
+        x = L([[1]])
+        x.mark = 2
+        y = copy.copy(x)
+        print(type(y) is L, y.mark, y == x, y.data is x.data, y[0] is x[0])
+        d = copy.copy(collections.UserDict(a=1))
+        print(d, copy.copy(collections.ChainMap({1: 2})))
+        """,
+        "True 2 True False True",
+        "{'a': 1} ChainMap({1: 2})",
+    ),
+    escape(
+        "an error is copied into what its class makes",
+        """
+        import copy, json
+        makes = []
+        class E(Exception):
+            def __new__(cls, *args): return makes[0] if makes else super().__new__(cls)
+        error = E()
+        error.dumps = lambda *a: "ESCAPED"
+        makes.append(json)
+        copy.copy(error)
+        raise ValueError(json.dumps("as before"))
+        """,
+        '"as before"',
+        "import copy\nclass E(Exception): pass\ne = E(1, 2)\ne.x = [3]\nc = copy.copy(e)\n"
+        "print(c.args, c.x is e.x, type(c) is E, copy.deepcopy(e).x is e.x)",
+        "(1, 2) True True False",
+    ),
+    escape(
+        "an exit stack hands its callbacks to what its class makes",
+        """
+        import contextlib, json
+        makes = []
+        class S(contextlib.ExitStack):
+            def __new__(cls): return makes[0] if makes else super().__new__(cls)
+        stack = S()
+        makes.append(json.JSONEncoder)
+        stack.pop_all()
+        print("ESCAPED", json.JSONEncoder._exit_callbacks)
+        """,
+        "__new__ cannot return a type object of the platform",
+        "import contextlib\nclass S(contextlib.ExitStack): pass\ns = S()\n"
+        "s.callback(print, 'left')\nwith s.pop_all() as t: print(type(t) is S)",
+        "True",
+        "left",
+    ),
+    escape(
+        "an alias of a function marks what the function returns",
+        "import json, types\ntypes.GenericAlias(lambda: json.JSONEncoder, (int,))()\n"
+        "print('ESCAPED')",
+        "types.GenericAlias() takes a class",
+        "import types\nclass C:\n    __class_getitem__ = classmethod(types.GenericAlias)\n"
+        "print(C[int]().__orig_class__, isinstance(C[int], types.GenericAlias))",
+        "worker.C[int] True",
+    ),
+    escape(
+        "text that is not quite text reaches the log",
+        """
+        class Evil:
+            def __add__(self, other): return self
+            __radd__ = __getitem__ = __add__
+        class S(str):
+            def join(self, parts): return Evil()
+        print("a", "b", sep=S())
+        print("ESCAPED")
+        """,
+        "requires a 'str' object but received a 'Evil'",
+        "class S(str):\n    def __str__(self): return 'x'\nprint(S('a'), sep=S('-'))\n"
+        "import sys\nsys.stdout.write(S('b\\n'))",
+        "x",
+        "b",
+    ),
+]
+
+
+@pytest.mark.parametrize("attempt", SOURCES + STATE + FOREIGN, ids=lambda a: a.name)
 def test_an_attempt_on_state_is_refused_and_its_twin_runs(cell: Cell, attempt: Escape) -> None:
     """The hostile program is refused for the named reason; the twin prints what it should."""
     cell.refuses(attempt.hostile, attempt.reason)

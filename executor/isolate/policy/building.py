@@ -25,7 +25,7 @@ from typing import Any
 
 from executor.isolate.policy.facades.loggers import BASES
 from executor.isolate.policy.formatting import Formatter
-from executor.isolate.policy.kinds import METACLASSES, without_metaclass
+from executor.isolate.policy.kinds import METACLASSES
 from executor.isolate.policy.names import is_dunder, is_plain
 from executor.isolate.policy.ownership import is_class, is_own_class
 from executor.isolate.policy.receivers import guard_class
@@ -250,16 +250,3 @@ def _check_slots(cls: Any) -> None:
     for name in vars(cls) if isinstance(cls, type) else ():
         if is_dunder(name) and isinstance(vars(cls)[name], types.MemberDescriptorType):
             raise TypeError(f"__slots__ cannot contain {name!r}")
-
-
-def subclass_hook(hook: Any) -> Any:
-    """A class's ``__subclasshook__``, which is asked about every class there is.
-
-    It is given the stand-ins of those that a worker must not hold.
-
-    Raises:
-        TypeError: it is not a class method.
-    """
-    if type(hook) is not classmethod:
-        raise TypeError("__subclasshook__ must be a classmethod")
-    return classmethod(lambda cls, candidate: hook.__get__(None, cls)(without_metaclass(candidate)))

@@ -3,7 +3,7 @@
 import builtins
 from typing import Any, NoReturn
 
-from executor.isolate.policy import building, guards, ownership
+from executor.isolate.policy import building, guards, methods, ownership
 from executor.isolate.policy.kinds import safe_type, type_of
 from executor.isolate.policy.names import is_plain
 from executor.isolate.policy.output import guarded_print
@@ -105,5 +105,6 @@ def _hidden() -> dict[str, Any]:
         hidden.MARK: ownership.MARK,
         hidden.MATCH_ARGS: building.match_args,
         hidden.MATCHABLE: building.matchable,
-        hidden.SUBCLASS_HOOK: building.subclass_hook,
+        hidden.SUBCLASS_HOOK: methods.subclass_hook,
+        hidden.NEW: methods.new,
     }

@@ -87,7 +87,12 @@ def _replace_defaults(function: types.FunctionType, old: Any, new: Any) -> None:
 
 
 def _guard_collections() -> None:
-    """A named tuple gets methods; ``UserString`` formats with its text as the template."""
+    """A named tuple gets methods; ``UserString`` formats with its text as the template.
+
+    ``UserDict`` and ``UserList`` copy their state into what ``__class__`` makes.
+    """
+    for kind in (collections.UserDict, collections.UserList):
+        _replace(kind, "__copy__", copying.copy_of_user)
     _replace(collections, "namedtuple", structures.namedtuple)
     _replace(collections.UserString, "format", formatting.user_string_format)
     _replace(collections.UserString, "format_map", formatting.user_string_format_map)

@@ -6,6 +6,7 @@ them, and only this module knows what for.
 """
 
 import ast
+import contextlib
 import sys
 import types
 import typing
@@ -137,3 +138,18 @@ def guard_typing() -> None:
         real(self, arg, is_argument, None, **more)
 
     type.__setattr__(typing.ForwardRef, "__init__", init)
+    type.__setattr__(_alias, "__call__", _call_alias)
+
+
+_alias: Any = vars(typing)["_BaseGenericAlias"]
+
+
+def _call_alias(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """A call of ``List[int]`` and the like. It marks what is made, if that is the worker's."""
+    if not self._inst:
+        raise TypeError(f"Type {self._name} cannot be instantiated")
+    made = self.__origin__(*args, **kwargs)
+    if ownership.is_own(made):
+        with contextlib.suppress(AttributeError):
+            made.__orig_class__ = self
+    return made

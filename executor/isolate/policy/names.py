@@ -178,6 +178,9 @@ DEFINABLE_DUNDERS: frozenset[str] = OPERATORS | {
 }
 """Dunder names of the interpreter that a class of the worker may define."""
 
+CHECKED_METHODS = ("__new__", "__subclasshook__")
+"""Methods whose results or arguments are checked, so that they must be defined with ``def``."""
+
 CONVENTIONAL_DUNDERS: frozenset[str] = frozenset(
     {
         "__version__",

@@ -23,7 +23,8 @@ def set_log_hook(hook: LogHook) -> None:
 
 
 def log(level: str, text: str) -> None:
-    """Write one line to the worker's log."""
+    """Write one line to the worker's log. Of a worker's own kind of text, the text counts."""
+    text = text if type(text) is str else str.__str__(text)
     _hook[0](level if level in LEVELS else "log", text)
 
 

@@ -55,7 +55,7 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
         return  # a class's name
     _looking.append(True)  # to look at frames is an event, too
     try:
-        refused = _is_workers(sys._getframe(1), event)
+        refused = _is_workers(sys._getframe().f_back, event)
     finally:
         _looking.clear()
     if refused:

@@ -21,12 +21,15 @@ import functools
 import http.cookies
 import io
 import ipaddress
+import json
+import operator
 import pathlib
 import random
 import re
 import statistics
 import string
 import textwrap
+import time
 import types
 import typing
 import uuid
@@ -35,6 +38,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from executor.isolate.policy.facades.loggers import Logger, LoggerAdapter
 from executor.isolate.policy.ownership import is_own_class
 
 Error = _copy.Error
@@ -43,15 +47,16 @@ _SHARED = (
     type(None), int, float, bool, complex, bytes, str, range, slice, property, type(...),
     type(NotImplemented), types.FunctionType, types.BuiltinFunctionType, types.MethodType,
     types.CodeType, types.GenericAlias, types.UnionType, weakref.ref, classmethod, staticmethod,
+    functools._lru_cache_wrapper, operator.itemgetter, time.struct_time, Logger, LoggerAdapter,
     dt.date, dt.datetime, dt.time, dt.timedelta, dt.timezone, zoneinfo.ZoneInfo, decimal.Decimal,
     fractions.Fraction, uuid.UUID, re.Pattern, re.Match, statistics.NormalDist,
-    pathlib.PurePosixPath, typing.TypeVar, typing.ForwardRef, dataclasses.Field,
+    pathlib.PurePosixPath, dataclasses.Field,
     ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network,
     ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network,
 )  # fmt: skip
 """Types whose objects do not change, so that a copy is the object itself."""
 
-_SHARED_KINDS = (type, enum.Enum)
+_SHARED_KINDS = (type, enum.Enum, vars(typing)["_Final"])
 """Types of which the same is true with all their subclasses."""
 
 _CONTAINERS = (
@@ -62,7 +67,7 @@ _STATEFUL = (
     types.SimpleNamespace, collections.UserDict, collections.UserList, collections.UserString,
     collections.ChainMap, http.cookies.SimpleCookie, http.cookies.Morsel, string.Template,
     calendar.Calendar, calendar.TextCalendar, calendar.HTMLCalendar, textwrap.TextWrapper,
-    csv.Dialect, csv.excel,
+    csv.Dialect, csv.excel, json.JSONEncoder,
 )  # fmt: skip
 """Types of the library that are data: an object is its items and what is in its ``__dict__``."""
 
@@ -133,13 +138,9 @@ def _new_copy(x: Any, cls: type, memo: Memo | None) -> Any:
         return _rebuild(x, cls, memo)
     if builder := _BUILDERS.get(cls):
         return builder(x, memo)
-    if cls in _CONTAINERS or cls in _STATEFUL or _is_namedtuple(cls) or _is_exception(cls):
+    if cls in _STATEFUL or issubclass(cls, _CONTAINERS) or _is_exception(cls):
         return _rebuild(x, cls, memo)
     raise TypeError(f"cannot copy '{cls.__name__}' object")
-
-
-def _is_namedtuple(cls: type) -> bool:
-    return issubclass(cls, tuple) and "_fields" in {name for b in cls.__mro__ for name in vars(b)}
 
 
 def _is_exception(cls: type) -> bool:
@@ -174,7 +175,8 @@ def _new(base: Any, cls: Any, x: Any) -> Any:
         collections.deque.__init__(result, (), collections.deque.maxlen.__get__(x))
         return result
     if issubclass(cls, BaseException):
-        return cls.__new__(cls, *x.args)  # as the interpreter does
+        kind = next(base for base in cls.__mro__ if not is_own_class(base))
+        return kind.__new__(cls, *x.args)  # as the interpreter does, but for a worker's own
     return base.__new__(cls)
 
 
@@ -207,7 +209,7 @@ def _fill(result: Any, x: Any, memo: Memo | None) -> None:
 
 def _set_state(result: Any, x: Any, memo: Memo | None) -> None:
     cls = type(x)
-    if result is x or (memo is not None and type(result) is not cls):
+    if result is x:
         return
     if "__getstate__" in _own_names(cls) or "__setstate__" in _own_names(cls):
         _set_custom_state(result, x, memo)
@@ -247,6 +249,14 @@ def _slot(cls: type, name: str) -> Any:
         if isinstance(found := vars(base).get(name), types.MemberDescriptorType):
             return found
     raise AttributeError(name)
+
+
+def copy_of_user(self: Any) -> Any:
+    """``__copy__`` of ``UserDict`` and ``UserList``."""
+    result = _rebuild(self, type(self), None)
+    state = object.__getattribute__(result, "__dict__")
+    state["data"] = state["data"].copy()
+    return result
 
 
 def _partial(x: functools.partial[Any], memo: Memo | None) -> functools.partial[Any]:

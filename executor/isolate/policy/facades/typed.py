@@ -1,11 +1,13 @@
 """``typing`` and ``types``: annotations are never evaluated outside the policy."""
 
+import types
 import typing
 from collections.abc import Callable
 from typing import Any
 
 from executor.isolate.policy import guards, kinds
 from executor.isolate.policy.kinds import without_metaclass
+from executor.isolate.policy.ownership import is_class
 
 
 def get_origin(tp: Any) -> Any:
@@ -48,7 +50,17 @@ TYPING: dict[str, Any] = {
     "override": _override,
     "runtime_checkable": _own_class_decorator(typing.runtime_checkable),
 }
+
+
+def _generic_alias(origin: Any, args: Any, /) -> types.GenericAlias:
+    """``types.GenericAlias`` of a class: calls of one write on what its origin returns."""
+    if not is_class(origin):
+        raise TypeError("types.GenericAlias() takes a class")
+    return types.GenericAlias(origin, args)
+
+
 TYPES: dict[str, Any] = {
+    "GenericAlias": kinds.stand_in(types.GenericAlias, make=_generic_alias),
     "FunctionType": kinds.FunctionType,
     "LambdaType": kinds.FunctionType,
     "MethodType": kinds.MethodType,

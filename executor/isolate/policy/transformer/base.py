@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from RestrictedPython.transformer import RestrictingNodeTransformer
 
 from executor.isolate.frames import Issue
-from executor.isolate.policy.names import definition_refusal
+from executor.isolate.policy.names import CHECKED_METHODS, definition_refusal
 from executor.isolate.policy.transformer import hidden
 from executor.isolate.policy.transformer.scopes import Scope
 
@@ -100,7 +100,7 @@ class Walker(RestrictingNodeTransformer):
         in_class = self.scope.kind == "class" and name not in self.scope.globals
         if reason := definition_refusal(name, in_class=in_class):
             self.refuse(node, f'"{name}" cannot be defined by a worker: {reason}')
-        if name == "__subclasshook__" and not isinstance(node, ast.FunctionDef):
+        if in_class and name in CHECKED_METHODS and not isinstance(node, ast.FunctionDef):
             self.refuse(node, f'"{name}" must be defined with def')
 
     def check_type_parameters(self, node: ast.AST) -> None:

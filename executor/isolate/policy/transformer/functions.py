@@ -3,6 +3,7 @@
 import ast
 from typing import Any
 
+from executor.isolate.policy.names import CHECKED_METHODS
 from executor.isolate.policy.transformer import hidden
 from executor.isolate.policy.transformer.base import Walker, after_docstring, hidden_call
 from executor.isolate.policy.transformer.scopes import (
@@ -11,6 +12,8 @@ from executor.isolate.policy.transformer.scopes import (
     function_scope,
     parameters_of,
 )
+
+_CHECKS = dict(zip(CHECKED_METHODS, (hidden.NEW, hidden.SUBCLASS_HOOK), strict=True))
 
 
 class Functions(Walker):
@@ -29,8 +32,8 @@ class Functions(Walker):
         self.check_type_parameters(node)
         scope = function_scope(node, is_method=self.scope.kind == "class")
         node.decorator_list = self.visited(node.decorator_list)
-        if node.name == "__subclasshook__":
-            node.decorator_list.insert(0, _name(hidden.SUBCLASS_HOOK, node))
+        if node.name in CHECKED_METHODS and self.scope.kind == "class":
+            node.decorator_list.insert(0, _name(_CHECKS[node.name], node))
         self._signature(node.args)
         node.returns = self.annotation(node.returns)
         with self.inside(scope):

@@ -1,0 +1,52 @@
+"""Methods of the worker's classes that the library trusts: what they are given and give."""
+
+from typing import Any
+
+from executor.isolate.policy.kinds import without_metaclass
+from executor.isolate.policy.ownership import is_class, is_own, own_classes
+
+
+def subclass_hook(hook: Any) -> Any:
+    """A class's ``__subclasshook__``, which is asked about every class there is.
+
+    It is given the stand-ins of those that a worker must not hold.
+
+    Raises:
+        TypeError: it is not a class method.
+    """
+    if type(hook) is not classmethod:
+        raise TypeError("__subclasshook__ must be a classmethod")
+    return classmethod(lambda cls, candidate: hook.__get__(None, cls)(without_metaclass(candidate)))
+
+
+def new(function: Any) -> Any:
+    """A class's ``__new__``: the library writes on what it returns as on an object of the class.
+
+    Raises:
+        TypeError: it is not a function.
+    """
+    make = function.__func__ if type(function) is staticmethod else function
+    if not callable(make):
+        raise TypeError("__new__ must be a function")
+
+    def checked(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
+        made = make(cls, *args, **kwargs)
+        if type(made) not in own_classes:
+            _check_made(made)
+        return made
+
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(checked, name, getattr(make, name, None))
+    vars(checked)["__wrapped__"] = make
+    return staticmethod(checked)
+
+
+def _check_made(made: Any) -> None:
+    """Let an object of the worker pass, and data that has no attributes to set.
+
+    Raises:
+        TypeError: it is something else of the library or the platform.
+    """
+    if is_own(made) or (not is_class(made) and type(made).__dictoffset__ == 0):
+        return
+    raise TypeError(f"__new__ cannot return a {type(made).__name__} object of the platform")
