@@ -1,5 +1,6 @@
 """Nothing that a worker can call hands it a part of the runtime, or changes one."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -10,17 +11,21 @@ CALLS = Path(__file__).with_name("policy_calls.py")
 PARTS = 2
 
 
-def start(argument: str) -> subprocess.Popen[bytes]:
-    """The calls of some modules, in processes of their own."""
-    return subprocess.Popen([sys.executable, CALLS, argument], stdout=subprocess.PIPE)
-
-
-def reports(process: subprocess.Popen[bytes]) -> dict[str, dict[str, Any]]:
-    """What came of them, by module."""
-    output, _ = process.communicate(timeout=110)
-    assert process.returncode == 0
-    lines = [json.loads(line) for line in output.splitlines()]
-    assert [name for name, _, status in lines if status] == []
+def reports(*arguments: str) -> dict[str, dict[str, Any]]:
+    """What came of the calls of some modules, by module; one process for each argument."""
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for argument in arguments:
+            command = [sys.executable, CALLS, argument]
+            process = stack.enter_context(
+                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            )
+            stack.callback(process.kill)
+            processes.append(process)
+        results = [process.communicate(timeout=110) for process in processes]
+    lines = [json.loads(line) for output, _ in results for line in output.splitlines()]
+    died = [name for name, _, status in lines if status]
+    assert died == [], b"".join(errors for _, errors in results).decode()
     return {name: report for name, report, _ in lines}
 
 
@@ -31,9 +36,7 @@ def test_no_call_with_hostile_arguments_gives_or_changes_what_is_not_the_workers
     frame, loop, context or live namespace; no class or module of the runtime differs afterwards;
     and no method written in Python can be read from a class without a check of its receiver.
     """
-    found = {}
-    for process in [start(f"{part}/{PARTS}") for part in range(PARTS)]:
-        found |= reports(process)
+    found = reports(*(f"{part}/{PARTS}" for part in range(PARTS)))
     assert {name: r["found"] for name, r in found.items() if r["found"]} == {}
     assert {name: r["changed"] for name, r in found.items() if r["changed"]} == {}
     assert {name: r["unchecked"] for name, r in found.items() if r["unchecked"]} == {}
@@ -42,7 +45,7 @@ def test_no_call_with_hostile_arguments_gives_or_changes_what_is_not_the_workers
 
 def test_the_calls_find_what_is_planted() -> None:
     """A function that returns the real type, a namespace, or writes on a class is reported."""
-    report = reports(start("planted"))["planted"]
+    report = reports("planted")["planted"]
     assert any("the real type" in line for line in report["found"])
     assert any("the dictionary of the module json" in line for line in report["found"])
     assert report["changed"] == ["json.JSONDecoder:x", "json.decoder.JSONDecoder:x"]

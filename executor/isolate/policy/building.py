@@ -229,15 +229,21 @@ def matchable(cls: Any) -> Any:
     Raises:
         TypeError: such a pattern would read what a worker cannot.
     """
-    if not is_class(cls):
-        return cls  # the interpreter says that it is none
     if type(cls) not in _METACLASSES:
+        if not is_class(cls):
+            return cls  # the interpreter says that it is none
         raise TypeError("a pattern cannot use a class of this kind")
+    if cls in _matchable:
+        return cls
     for base in _mro.__get__(cls):
         if "__match_args__" in vars(base):
             match_args(vars(base)["__match_args__"])
             break
+    _matchable.add(cls)
     return cls
+
+
+_matchable: set[type] = set()
 
 
 _mro = type.__dict__["__mro__"]

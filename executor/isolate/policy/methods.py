@@ -4,6 +4,7 @@ from typing import Any
 
 from executor.isolate.policy.kinds import without_metaclass
 from executor.isolate.policy.ownership import is_class, is_own, own_classes
+from executor.isolate.policy.wrappers import around
 
 
 def subclass_hook(hook: Any) -> Any:
@@ -28,17 +29,17 @@ def new(function: Any) -> Any:
     make = function.__func__ if type(function) is staticmethod else function
     if not callable(make):
         raise TypeError("__new__ must be a function")
-
-    def checked(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
-        made = make(cls, *args, **kwargs)
-        if type(made) not in own_classes:
-            _check_made(made)
-        return made
-
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        setattr(checked, name, getattr(make, name, None))
+    checked = around(make, _NEW, {"__own__": own_classes, "__check__": _check_made})
     vars(checked)["__wrapped__"] = make
     return staticmethod(checked)
+
+
+_NEW = """
+__made__ = CALL
+if __type__(__made__) not in __own__:
+    __check__(__made__)
+return __made__
+""".strip()
 
 
 def _check_made(made: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from executor.isolate.policy.kinds import is_hidden
 from executor.isolate.policy.ownership import is_own_class, is_own_function
+from executor.isolate.policy.wrappers import around, is_wrapper
 
 _METHODS = (types.FunctionType, functools._lru_cache_wrapper)
 _COMPUTED = (property, types.DynamicClassAttribute)
@@ -81,7 +82,7 @@ def _defined_in(namespace: Any, home: str, seen: set[type]) -> set[type]:
 def guard_class(cls: type) -> None:
     """Check the receivers of a class's methods, but for those that the worker wrote."""
     for name, value in list(vars(cls).items()):
-        if name in _UNCHECKED | _WITHOUT_SELF or is_own_function(value) or is_check(value):
+        if name in _UNCHECKED | _WITHOUT_SELF or is_own_function(value) or is_wrapper(value):
             continue
         if type(value) in _METHODS:
             _set_attribute(cls, name, _checked(value, cls))
@@ -91,24 +92,16 @@ def guard_class(cls: type) -> None:
             value.func = _checked(value.func, cls)
 
 
-def is_check(value: object) -> bool:
-    """Whether this is a method with the check."""
-    return type(value) is types.FunctionType and value.__code__ is _CHECK
+_CHECK = """
+if __type__(FIRST) not in __known__:
+    __admit__(__known__, __owner__, __type__(FIRST), __function__)
+return CALL
+""".strip()
 
 
 def _checked(method: Any, owner: type) -> Any:
-    known = {owner}
-
-    def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if type(self) not in known:
-            _admit(known, owner, type(self), method)
-        return method(self, *args, **kwargs)
-
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        setattr(checked, name, getattr(method, name))
-    vars(checked).update({k: v for k, v in vars(method).items() if k != "__wrapped__"})
-    checked.__annotations__ = {}
-    return checked
+    names = {"__known__": {owner}, "__admit__": _admit, "__owner__": owner}
+    return around(method, _CHECK, names)
 
 
 def _admit(known: set[type], owner: type, kind: type, method: Any) -> None:
@@ -125,9 +118,6 @@ def _admit(known: set[type], owner: type, kind: type, method: Any) -> None:
     known.add(kind)
 
 
-_CHECK = _checked(_admit, object).__code__
-
-
 def _checked_property(value: Any, owner: type) -> Any:
     """The property with checked functions; a kind that is not made anew is changed in place."""
     parts = {name: _checked_accessor(getattr(value, name), owner) for name in _ACCESSORS}
@@ -139,5 +129,5 @@ def _checked_property(value: Any, owner: type) -> Any:
 
 
 def _checked_accessor(accessor: Callable[..., Any] | None, owner: type) -> Any:
-    plain = accessor is None or is_own_function(accessor) or is_check(accessor)
+    plain = accessor is None or is_own_function(accessor) or is_wrapper(accessor)
     return accessor if plain or type(accessor) not in _METHODS else _checked(accessor, owner)

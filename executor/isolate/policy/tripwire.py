@@ -11,7 +11,7 @@ import sys
 import types
 from typing import Any
 
-from executor.isolate.policy import generated, hints, modules
+from executor.isolate.policy import generated, hints, modules, wrappers
 from executor.isolate.policy.facades import structures
 from executor.isolate.policy.names import STORABLE_DUNDERS
 from executor.isolate.policy.ownership import is_own_code
@@ -31,6 +31,7 @@ _KNOWN = frozenset(
         hints.evaluate_annotation,
         modules.ModuleSpace._load,
         structures._library_namedtuple,
+        wrappers._maker.__wrapped__,
     )
 )
 _set: list[bool] = []

@@ -105,10 +105,13 @@ def deepcopy(x: Any, memo: dict[int, Any] | None = None, _nil: Any = None) -> An
     Raises:
         TypeError: an object of the library or the platform in it is no data.
     """
-    kept = memo if type(memo) is Memo else Memo(memo if type(memo) is dict else ())
-    if id(x) in kept:
-        return kept[id(x)]
     cls = type(x)
+    if cls in _SHARED:
+        return x
+    kept = memo if type(memo) is Memo else Memo(memo if type(memo) is dict else ())
+    key = id(x)
+    if key in kept:
+        return kept[key]
     if _is_shared(cls):
         return x
     if is_own_class(cls) and (hook := getattr(cls, "__deepcopy__", None)) is not None:
@@ -116,7 +119,7 @@ def deepcopy(x: Any, memo: dict[int, Any] | None = None, _nil: Any = None) -> An
     else:
         result = _new_copy(x, cls, kept)
     if result is not x:
-        kept[id(x)] = result
+        kept[key] = result
         kept._alive.append(x)
     return result
 
