@@ -51,7 +51,12 @@ An object is *your own* if a class statement of your worker made its class; so a
 - `type(x)` takes one object. `types.FunctionType` and the like answer `isinstance` and comparison, and cannot be called.
 - A class can extend your own classes and those listed below. A metaclass can only be `ABCMeta` or `EnumType`.
 - `getattr`, `setattr`, `vars`, `dir`, `operator.attrgetter`, `str.format` and `string.Formatter` follow the same rules as written attributes.
-- Annotations that are text are compiled by the same rules when `typing.get_type_hints` evaluates them.
+- Annotations that are text are compiled by the same rules when `typing.get_type_hints` evaluates them, in your own module. It tells nothing of what you did not write.
+- A method of the library that is written in Python runs on objects of its own class only: `collections.UserList.copy(x)` needs a `UserList`.
+- `__new__` and `__subclasshook__` are defined with `def`. What `__new__` returns is your own object or plain data.
+- A class pattern with positional parts cannot stand in a class body.
+- `copy.copy` and `copy.deepcopy` copy your own objects and data of the library, and refuse the rest.
+- `asyncio.Future()` and `asyncio.Task()` belong to the one event loop; an object of yours is not a future, but can be awaited.
 - `globals()` is a copy of the module's variables.
 """
 
