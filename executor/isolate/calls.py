@@ -45,15 +45,24 @@ KINDS: dict[str, type[Exception]] = {
 class Channel:
     """Frames over the door's socket, without ever waiting to write while there is to read."""
 
-    def __init__(self, door: socket.socket) -> None:
-        door.setblocking(False)
-        self._door = door
+    def __init__(self) -> None:
         self._unpacker = Unpacker(frames.decode_to_isolate, frames.MAX_LOAD_BYTES)
         self._arrived: deque[frames.ToIsolate] = deque()
         self._readable = select.poll()
-        self._readable.register(door, select.POLLIN)
         self._either = select.poll()
+
+    def open(self, door: socket.socket) -> None:
+        """Take a door's socket into use."""
+        door.setblocking(False)
+        self._door = door
+        self._readable.register(door, select.POLLIN)
         self._either.register(door, select.POLLIN | select.POLLOUT)
+
+    def close(self) -> None:
+        """Let go of it, once every frame that came was taken."""
+        for poll in (self._readable, self._either):
+            poll.unregister(self._door)
+        del self._door
 
     def send(self, frame: frames.FromIsolate) -> None:
         """Send one frame. Raises ``ValueError`` if it is too large for the door."""

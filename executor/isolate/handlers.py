@@ -111,6 +111,9 @@ def _exported(module: Mapping[str, Any]) -> Sequence[str]:
 
 def _positional(function: Callable[..., Any], skip: int) -> int | None:
     """How many positional arguments it takes beside the first ``skip``; None is any number."""
+    if type(function) is FunctionType and not function.__dict__:  # all that most ask for
+        code = function.__code__
+        return None if code.co_flags & inspect.CO_VARARGS else max(code.co_argcount - skip, 0)
     count = 0
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.VAR_POSITIONAL:

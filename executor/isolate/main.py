@@ -8,24 +8,41 @@ from typing import Any, NoReturn
 from executor.isolate import env as environment
 from executor.isolate import frames, policy
 from executor.isolate.answer import Answer, tell_failure
-from executor.isolate.calls import Channel, leave
+from executor.isolate.calls import READ_BYTES, Channel, leave
 from executor.isolate.door import pack
-from executor.isolate.handlers import Handlers, discover
+from executor.isolate.handlers import DEFAULT, Handlers, discover
 from executor.isolate.invocation import Invocation, runtime
 from executor.isolate.loop import DoorLoop
+from executor.isolate.workers.entrypoints import WorkerEntrypoint
 from executor.isolate.workers.facade import facades
+from executor.isolate.workers.requests import Request
+from executor.isolate.workers.responses import Response
 
 BACKGROUND_S = 30.0
 """How long waitUntil work may go on after the response."""
 
 _DONE = pack(frames.Done())
 
+_prepared: list["Isolate"] = []
+
 NEVER_ANSWERED = "The script will never generate a response"
+
+
+REHEARSALS = 20
+"""So often Python runs a function, and more, before it has fitted its code to what it is given."""
+
+
+def prepare() -> None:
+    """Make ready, in the zygote, what every isolate needs; each then has a copy of its own."""
+    isolate = Isolate()
+    isolate.rehearse()
+    _prepared.append(isolate)
 
 
 def serve(door: socket.socket) -> NoReturn:
     """Do what comes through the door until it closes."""
-    isolate = Isolate(Channel(door))
+    isolate = _prepared.pop() if _prepared else Isolate()
+    isolate.channel.open(door)
     isolate.channel.send(frames.Ready())
     while True:
         isolate.handle(isolate.channel.receive())
@@ -34,13 +51,29 @@ def serve(door: socket.socket) -> NoReturn:
 class Isolate:
     """One worker version in this process."""
 
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self._loop = DoorLoop(channel, runtime.open(channel, policy.format_traceback))
+    def __init__(self) -> None:
+        self.channel = Channel()
+        self._loop = DoorLoop(self.channel, runtime.open(self.channel, policy.format_traceback))
         policy.set_log_hook(runtime.log)
         self._loop.set_exception_handler(_log_unretrieved)
         self._env = environment.Env()
+        self._space = policy.ModuleSpace({}, {}, facades(self._env))
         self._handlers: Handlers | None = None
+
+    def rehearse(self) -> None:
+        """Answer requests to a worker of our own. What Python makes at the first use of something
+        is then there, in pages that all isolates share. Nothing of it is left otherwise: it is no
+        worker to the language policy, and asks for nothing."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            self.channel.open(theirs)
+            self._handlers = discover({DEFAULT: _Rehearsal})
+            for _ in range(REHEARSALS):
+                ours.sendall(pack(frames.Invoke(url="http://rehearsal/", headers=[("a", "b")])))
+                self.handle(self.channel.receive())
+                ours.recv(READ_BYTES)
+            self._handlers = None
+            self.channel.close()
 
     def handle(self, frame: frames.ToIsolate) -> None:
         """Do one thing that the executor wants; leave if it makes no sense."""
@@ -91,8 +124,8 @@ class Isolate:
     ) -> dict[str, list[str]] | None:
         """The listing of a main module's handlers; None if it failed, which has been told then."""
         try:
-            space = policy.ModuleSpace(modules, data, facades(self._env))
-            self._handlers = discover(space.run_main(main))
+            self._space.supply(modules, data)
+            self._handlers = discover(self._space.run_main(main))
             return self._handlers.listing()
         except BaseException as error:  # noqa: BLE001 - tenant code may raise anything
             tell_failure(error, "load")
@@ -118,6 +151,14 @@ class Isolate:
         self.channel.send_packed(last + _DONE)
         if not clean:
             leave()  # a task refuses to end; it must not see the next invocation
+
+
+class _Rehearsal(WorkerEntrypoint):
+    """The worker of a rehearsal."""
+
+    async def fetch(self, request: Request) -> Response:
+        """The plainest of answers."""
+        return Response(request.method)
 
 
 async def _wait_for_background(invocation: Invocation) -> None:

@@ -23,6 +23,7 @@ import msgspec
 
 from executor import sandbox
 from executor.isolate import policy
+from executor.isolate.forgetting import forget_host
 from executor.sandbox import kernel, limits, process, seccomp
 
 DEFAULT_SERVE = "executor.isolate.main:serve"
@@ -36,6 +37,10 @@ EXIT_ENCLOSURE = 101
 
 _CONTROL_DESCRIPTOR = 4  # beside the door's in a fresh child; closed before anything is read
 _MAX_MESSAGE_BYTES = 4096
+
+FILLING_BYTES = 64 * 1024
+_SMALL_SIZES = range(16, 480, 16)
+_filling: list[bytes] = []
 
 Serve = Callable[[socket.socket], object]
 
@@ -96,7 +101,7 @@ decode_to_host = msgspec.msgpack.Decoder(ToHost).decode
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     options = _parse(arguments)
-    control = _settle_descriptors(options.control)
+    control, door = _settle_descriptors(options.control)
     without = frozenset(filter(None, options.without.split(",")))
     serve = _warm_up(options.serve)
     base_bytes = limits.address_space_bytes()
@@ -110,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         control.close()
         _watch(first)
     process.die_with_parent()
-    Zygote(control, serve, without, base_bytes).run()
+    Zygote(control, door, serve, without, base_bytes).run()
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -121,28 +126,41 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _settle_descriptors(given: int) -> socket.socket:
-    """Put the control socket where it stays, and keep the door's number free for each child."""
-    if given != _CONTROL_DESCRIPTOR:
-        os.dup2(given, _CONTROL_DESCRIPTOR)
-        os.close(given)
-    os.dup2(0, sandbox.DOOR_DESCRIPTOR)
-    return socket.socket(fileno=_CONTROL_DESCRIPTOR)
+def _settle_descriptors(given: int) -> tuple[socket.socket, socket.socket]:
+    """Put the control socket where it stays, and a socket where each child has its door: what is
+    made of it here, once, works in each of them."""
+    _move(given, _CONTROL_DESCRIPTOR)
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    _move(ours.detach(), sandbox.DOOR_DESCRIPTOR)
+    return socket.socket(fileno=_CONTROL_DESCRIPTOR), socket.socket(fileno=sandbox.DOOR_DESCRIPTOR)
+
+
+def _move(descriptor: int, to: int) -> None:
+    if descriptor != to:
+        os.dup2(descriptor, to)
+        os.close(descriptor)
 
 
 def _warm_up(name: str) -> Serve:
     """Import, now that there is a file system, all that isolates run; then settle memory."""
-    module, _, attribute = name.partition(":")
-    serve: Serve = getattr(importlib.import_module(module), attribute)
+    module_name, _, attribute = name.partition(":")
+    module = importlib.import_module(module_name)
+    serve: Serve = getattr(module, attribute)
     policy.warm_up()
+    if prepare := getattr(module, "prepare", None):
+        prepare()
     seccomp.program(kernel.machine())
     os.environ.clear()
     # Every tenant's local time is UTC, and libc need not look for a zone file.
     os.environ["TZ"] = "UTC0"
     time.tzset()
-    # Collected and frozen, objects stay in pages that all isolates share.
+    forget_host()
+    # Collected and frozen, objects stay in pages that all isolates share. With the gaps between
+    # them filled, what isolates allocate lies together in a few fresh ones.
     gc.disable()
     gc.collect()
+    _filling.extend(bytes(size) for size in _SMALL_SIZES for _ in range(FILLING_BYTES // size))
     gc.freeze()
     return serve
 
@@ -157,11 +175,17 @@ class Zygote:
     """PID 1 of the isolates' world."""
 
     def __init__(
-        self, control: socket.socket, serve: Serve, without: frozenset[str], base_bytes: int
+        self,
+        control: socket.socket,
+        door: socket.socket,
+        serve: Serve,
+        without: frozenset[str],
+        base_bytes: int,
     ) -> None:
         self._control = control
         self._serve = serve
         self._without = without
+        self._door = door
         self._base_bytes = base_bytes
         self._isolates: dict[int, int] = {}
 
@@ -201,7 +225,7 @@ class Zygote:
 
     def _fork(self, request: Fork, door: int) -> None:
         try:
-            pid = os.fork()
+            pid = kernel.fork()
         except OSError as exc:
             self._tell(StepFailure(request.id, "fork", str(exc)))
             self._tell(Exited(request.id, EXIT_STEP))
@@ -226,12 +250,12 @@ class Zygote:
         """In the child: take the door, lose all else, serve. Never comes back."""
         code = EXIT_STEP
         try:
-            sock = self._take_door(door)
+            self._take_door(door)
             sandbox.lock_down(self._without, *self._bounds(request))
             code = EXIT_SERVE
             self._control.close()
             gc.enable()
-            self._serve(sock)
+            self._serve(self._door)
             code = 0
         except sandbox.StepFailed as exc:
             code = EXIT_STEP + 1 + exc.position
@@ -240,14 +264,14 @@ class Zygote:
             # Nothing of the zygote's stack may run in a child.
             os._exit(code)
 
-    def _take_door(self, door: int) -> socket.socket:
-        """Let go of all that the zygote has open, but the control socket, to tell of a failure."""
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    def _take_door(self, door: int) -> None:
+        """Let go of all that the zygote has open, but the control socket, to tell of a failure.
+
+        The handler of SIGCHLD stays: no signal but SIGKILL ever comes here.
+        """
         sys.stdin = sys.stdout = sys.stderr = None
         os.dup2(door, sandbox.DOOR_DESCRIPTOR, inheritable=False)
         process.keep_descriptors(sandbox.DOOR_DESCRIPTOR, _CONTROL_DESCRIPTOR)
-        return socket.socket(fileno=sandbox.DOOR_DESCRIPTOR)
 
     def _reap(self) -> None:
         while True:

@@ -32,6 +32,7 @@ LANDLOCK_RESTRICT_SELF = 446
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc_of_python = ctypes.PyDLL(None, use_errno=True)  # holds on to the interpreter while it calls
 
 
 def machine() -> Machine:
@@ -62,6 +63,15 @@ def prctl(option: int, value: int = 0, third: int = 0) -> int:
     """prctl(2); the unused arguments are zero, as the kernel demands."""
     words = [ctypes.c_ulong(word) for word in (value, third, 0, 0)]
     return _checked(_libc.prctl(ctypes.c_int(option), *words))
+
+
+def fork() -> int:
+    """fork(2), for a process of one thread and no more.
+
+    Python's own puts in order in the child what other threads may have left behind. That writes to
+    a hundred pages, and a page written to is shared no more.
+    """
+    return _checked(_libc_of_python.fork())
 
 
 def unshare(flags: int) -> None:

@@ -127,6 +127,34 @@ async def test_an_isolate_inherits_no_environment(cell, monkeypatch) -> None:
     assert await cell.run(code) == ["TZ=UTC0"]
 
 
+async def test_nothing_tells_of_the_host(cell) -> None:
+    """No module says where it came from, nor do the interpreter's variables."""
+    code = (
+        "import sys\n"
+        "result = sys.argv + sys.orig_argv + sys.path + list(sys.path_importer_cache)\n"
+        "result += [sys.executable, sys.prefix, sys.exec_prefix, sys.base_prefix]\n"
+        "for module in sys.modules.values():\n"
+        "    names = vars(module)\n"
+        "    result += [names.get('__file__'), names.get('__cached__'), names.get('__spec__')]\n"
+        "    result += names.get('__path__', [])\n"
+        "result = [one for one in result if one]"
+    )
+    assert await cell.run(code) == []
+
+
+async def test_imports_are_from_memory_and_c_is_not_among_them(cell) -> None:
+    """What was imported before can be; the way to call C, and what is on disk only, cannot."""
+    tried = "def tried(name):\n    try: return __import__(name).__name__\n"
+    tried += "    except ImportError: return None\n"
+    names = (
+        "'ctypes', '_ctypes', 'ctypes.util', 'wave', 'json', 'executor.isolate.calls', '_signal'"
+    )
+    assert await cell.run(f"{tried}result = [tried(name) for name in ({names})]") == [
+        *(None, None, None, None),
+        *("json", "executor", "_signal"),
+    ]
+
+
 async def test_an_isolate_is_nobody_in_its_own_world(cell) -> None:
     """From outside: no capability, nobody, filtered, no new privileges, its own session."""
     status = _status(cell.isolate.pid)

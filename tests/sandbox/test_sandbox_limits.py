@@ -6,7 +6,7 @@ import signal
 import sys
 
 import pytest
-from sandbox_rig import MEMORY_BYTES, Native, Raised, start_zygote
+from sandbox_rig import CEILING_BYTES, MEMORY_BYTES, Native, Raised, start_zygote
 
 from cloister.settings import MIB
 from executor.cell import Death, IsolateDied
@@ -49,6 +49,39 @@ async def test_the_limit_can_be_moved_up_to_the_ceiling(cell) -> None:
     await cell.isolate.set_memory(32 * MIB)
     with pytest.raises(Raised, match="MemoryError"):
         await cell.run(f"a = bytearray({40 * MIB})")
+
+
+RAISES = {
+    "setrlimit of Python": "import resource; soft, hard = resource.getrlimit(resource.RLIMIT_AS)\n"
+    "resource.setrlimit(resource.RLIMIT_AS, (hard, hard))",
+    "prlimit of Python": "import resource; soft, hard = resource.getrlimit(resource.RLIMIT_AS)\n"
+    "resource.prlimit(0, resource.RLIMIT_AS, (hard, hard))",
+    "prlimit of itself by number": "import resource\n"
+    "resource.prlimit(os.getpid(), resource.RLIMIT_AS, (-1, -1))",
+    "prlimit of the zygote": "import resource; resource.prlimit(1, resource.RLIMIT_AS, (-1, -1))",
+}
+
+
+@pytest.mark.parametrize("code", RAISES.values(), ids=RAISES.keys())
+async def test_an_isolate_cannot_raise_its_own_memory(cell, code) -> None:
+    """The ceiling is far above, for the zygote to move the limit; the isolate has no call to."""
+    read = "import resource; result = list(resource.getrlimit(resource.RLIMIT_AS))"
+    soft, hard = await cell.run(read)
+    assert hard - soft >= CEILING_BYTES - MEMORY_BYTES
+    with pytest.raises(Raised, match=r"PermissionError|not allowed to raise"):
+        await cell.run(code)
+    assert await cell.run(read) == [soft, hard]
+    with pytest.raises(Raised, match="MemoryError"):
+        await cell.run(f"a = bytearray({MEMORY_BYTES + 10 * MIB})")
+    await cell.isolate.set_memory(2 * MEMORY_BYTES)  # the twin: the executor has
+    assert await cell.run(f"a = bytearray({MEMORY_BYTES + 10 * MIB}); result = 7") == 7
+
+
+async def test_the_old_call_for_limits_is_the_end(cell) -> None:
+    """setrlimit(2), which libc does not use any more."""
+    number = {"x86_64": 160, "aarch64": 164}[os.uname().machine]
+    died = await cell.death(f"syscall({number}, 9, bytes(16))")
+    assert died.death is Death.REFUSED_CALL
 
 
 async def test_the_peak_is_seen_from_outside(cell) -> None:

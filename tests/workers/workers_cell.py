@@ -84,21 +84,22 @@ class Result:
 class Cell:
     """The executor's end of one isolate's door."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
         self._sock, theirs = socket.socketpair()
         sys.stdout.flush()
         self.pid = os.fork()
         if not self.pid:
-            self._live(theirs)
+            self._live(theirs, before)
         theirs.close()
         self._sock.settimeout(DEADLINE_S)
         self._unpacker = Unpacker(frames.decode_from_isolate, frames.MAX_FRAME_BYTES)
         self._waiting: list[frames.FromIsolate] = []
         assert self.receive() == frames.Ready()
 
-    def _live(self, door: socket.socket) -> None:
+    def _live(self, door: socket.socket, before: Callable[[], None]) -> None:
         self._sock.close()
         try:
+            before()
             serve(door)
         finally:
             os._exit(99)

@@ -17,6 +17,11 @@ from executor.isolate.policy.sources import module_of
 from executor.isolate.policy.transformer import hidden
 
 
+SPARE_BUILTINS = 4
+"""Copies of the builtins made beforehand: a copy touches everything in it, and with that many pages
+that isolates share until then."""
+
+
 class ModuleSpace:
     """The modules of one worker version, executed when first imported.
 
@@ -36,6 +41,7 @@ class ModuleSpace:
         self._loaded: dict[str, types.ModuleType] = {}
         self.supply(modules, data or {})
         self._builtins = base_builtins()
+        self._spare = [dict(self._builtins) for _ in range(SPARE_BUILTINS)]
         for facade in given.values():
             _allow_extension(facade)
         set_modules(self._seen, self.import_name)
@@ -110,10 +116,9 @@ class ModuleSpace:
         vars(module).update(__file__=file, __package__=package, __builtins__={})
         if is_package:
             vars(module)["__path__"] = []
-        vars(module)["__builtins__"] = {
-            **self._builtins,
-            **_Importer(self, module, package).names(),
-        }
+        builtins = self._spare.pop() if self._spare else dict(self._builtins)
+        vars(module)["__builtins__"] = builtins
+        builtins.update(_Importer(self, module, package).names())
         ownership.adopt_module(module, file)
         self._loaded[name] = module
         sys.modules[name] = module  # dataclasses and typing look a class's module up there
