@@ -16,7 +16,6 @@ from executor.isolate.policy.receivers import guard
 from executor.isolate.policy.sources import module_of
 from executor.isolate.policy.transformer import hidden
 
-
 SPARE_BUILTINS = 4
 """Copies of the builtins made beforehand: a copy touches everything in it, and with that many pages
 that isolates share until then."""
