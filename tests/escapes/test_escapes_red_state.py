@@ -507,6 +507,31 @@ FOREIGN = [
         "worker.C[int] True",
     ),
     escape(
+        "an error answers for its own cause and traceback when it is reported",
+        """
+        import traceback
+        class Liar:
+            def __getattr__(self, name): print("ESCAPED into the report", name)
+        class E(Exception):
+            def __getattribute__(self, name):
+                if name in ("__cause__", "__context__", "__traceback__"): return Liar()
+                return object.__getattribute__(self, name)
+        try: raise E("x")
+        except E as error: raise ValueError(traceback.format_exception(error)[0].splitlines())
+        """,
+        "E: x",
+        """
+        import traceback
+        def f():
+            try: {}["k"]
+            except KeyError as error: raise ValueError("v") from error
+        try: f()
+        except ValueError as error: print(*traceback.format_exception(error)[0].splitlines()[-4:])
+        """,
+        'Traceback (most recent call last):   File "worker.py", line 6, in <module>   '
+        'File "worker.py", line 5, in f ValueError: v',
+    ),
+    escape(
         "text that is not quite text reaches the log",
         """
         class Evil:

@@ -2,12 +2,19 @@
 
 import types
 from collections.abc import Iterator
+from typing import Any
 
 from executor.isolate.policy.ownership import is_own_code
 
 MAX_FRAMES = 40
 MAX_CHAIN = 8
 MAX_MESSAGE_CHARS = 4_000
+
+_cause_of, _context_of, _suppressed_by, _traceback_of = (
+    vars(BaseException)[f"__{name}__"]
+    for name in ("cause", "context", "suppress_context", "traceback")
+)
+"""The interpreter's own; a worker's class may answer these names as it likes, or fail."""
 
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -23,20 +30,21 @@ def format_traceback(error: BaseException) -> str:
 
 
 def _chain(error: BaseException, left: int) -> Iterator[str]:
-    cause, context = error.__cause__, error.__context__
+    cause, context = _cause_of.__get__(error), _context_of.__get__(error)
     if left and cause is not None:
         yield from _chain(cause, left - 1)
         yield _CAUSE
-    elif left and context is not None and not error.__suppress_context__:
+    elif left and context is not None and not _suppressed_by.__get__(error):
         yield from _chain(context, left - 1)
         yield _CONTEXT
-    frames = list(own_frames(error.__traceback__))
+    frames = list(own_frames(_traceback_of.__get__(error)))
     if frames:
         yield _HEAD
     yield from frame_lines(frames)
     yield describe(error) + "\n"
-    if left and isinstance(error, BaseExceptionGroup):
-        for index, part in enumerate(error.exceptions[:MAX_CHAIN], 1):
+    if left and issubclass(type(error), BaseExceptionGroup):
+        group: Any = error
+        for index, part in enumerate(group.exceptions[:MAX_CHAIN], 1):
             yield f"---------------- {index} ----------------\n"
             yield from _chain(part, left - 1)
 
