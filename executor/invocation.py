@@ -274,7 +274,7 @@ class Run:
             case frames.Call():
                 await self._take(frame, isolate, answerer)
             case frames.Log() if not self.record.is_flooded:
-                self.record.log(frame.level, frame.text, frame.timestamp)
+                self.record.log(frame.level, frame.text, frame.timestamp, last=frame.last)
             case frames.Head() if not self._begun:
                 await self._head(frame)
             case frames.Chunk() if self._begun and not self._answered:

@@ -79,8 +79,12 @@ class Record:
         """Whether more was logged than an isolate of ours ever does."""
         return self._lines_lost > SPARE_LINES
 
-    def log(self, level: str, text: str, timestamp: int) -> None:
-        """Keep a log line, while there is room. The isolate is not believed to send a good one."""
+    def log(self, level: str, text: str, timestamp: int, *, last: bool = False) -> None:
+        """Keep a log line, while there is room. The isolate is not believed to send a good one.
+
+        ``last``: it says that it would have written more.
+        """
+        self._truncated = self._truncated or last
         if len(self._logs) > MAX_LINES or not self._fits(line_bytes(text)):
             self._truncated = True
             self._lines_lost += 1

@@ -194,12 +194,13 @@ Level = Literal["debug", "info", "log", "warn", "error"]
 LEVELS: frozenset[Level] = frozenset(get_args(Level))
 
 
-class Log(msgspec.Struct, frozen=True, kw_only=True, tag="log"):
-    """One log line. ``timestamp`` is epoch milliseconds."""
+class Log(msgspec.Struct, frozen=True, kw_only=True, tag="log", omit_defaults=True):
+    """One log line. ``timestamp`` is epoch milliseconds. ``last`` says that the log is cut off."""
 
     level: Level
     text: str
     timestamp: int
+    last: bool = False
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, tag="head", omit_defaults=True):

@@ -135,7 +135,8 @@ class Invocation:
             return
         size = line_bytes(line.text)
         if size > self._log_bytes_left or not self._lines_left:
-            line = frames.Log(level="warn", text=self._last(line.text), timestamp=line.timestamp)
+            text = self._last(line.text)
+            line = frames.Log(level="warn", text=text, timestamp=line.timestamp, last=True)
             self._lines_left = 0
         self._lines_left -= 1
         self._log_bytes_left -= size

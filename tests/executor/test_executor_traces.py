@@ -113,6 +113,16 @@ def test_the_log_of_a_record_costs_no_more_than_its_bound(text: str) -> None:
     assert 15_000 < size <= 20_000
 
 
+def test_an_isolate_that_cut_its_log_off_says_so() -> None:
+    """The record is marked although every line that came is in it."""
+    record = Record(10_000)
+    record.log("log", "one", 1)
+    assert not trace(record).truncated
+    record.log("warn", "[log truncated]", 1, last=True)
+    made = trace(record)
+    assert (len(made.logs), made.truncated) == (2, True)
+
+
 def test_lines_are_bounded_too() -> None:
     """However much text may be kept."""
     record = Record(10**9)

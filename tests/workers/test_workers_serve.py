@@ -324,6 +324,7 @@ class Default(WorkerEntrypoint):
     ]
     assert result.lines[6:] == [("warn", "x" * 400 + "... [log truncated at 1000 bytes]")]
     assert sum(line_bytes(line.text) for line in result.logs) <= 1000
+    assert [line.last for line in result.logs] == [*([False] * 6), True]
 
 
 def test_empty_lines_are_not_free(run, cell):
