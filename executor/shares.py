@@ -6,7 +6,6 @@ the namespace; the first place of a worker comes out of a reserve as well. One n
 two thirds of all, two get two fifths each, and so on; likewise the workers in it.
 """
 
-from collections import Counter
 from typing import Any
 
 Name = tuple[str, str]
@@ -27,24 +26,24 @@ class Shares:
         self._places = places
         self._reserve = max(1, places // RESERVE)
         self.free = places
-        self._by_namespace: Counter[str] = Counter()
-        self._by_worker: Counter[Name] = Counter()
+        self._by_namespace: dict[str, int] = {}
+        self._by_worker: dict[Name, int] = {}
 
     def held(self, namespace: str) -> int:
         """How many places a namespace holds."""
-        return self._by_namespace[namespace]
+        return self._by_namespace.get(namespace, 0)
 
     def room(self, namespace: str) -> int:
         """How much less it holds than it may; negative if the others came to need more."""
-        return OF_FREE * self.free - self._by_namespace[namespace]
+        return OF_FREE * self.free - self._by_namespace.get(namespace, 0)
 
     def has_room(self, namespace: str) -> bool:
         """Whether a namespace may take another place within its share."""
-        return self.room(namespace) >= (ONE_MORE if self._by_namespace[namespace] else 1)
+        return self.room(namespace) >= (ONE_MORE if namespace in self._by_namespace else 1)
 
     def has_room_for(self, name: Name) -> bool:
         """Whether a worker may take another place."""
-        held = self._by_worker[name]
+        held = self._by_worker.get(name, 0)
         if held:
             return self.room(name[0]) - ONE_MORE > held
         return self.has_room(name[0]) or self.free > self._reserve
@@ -52,8 +51,8 @@ class Shares:
     def take(self, name: Name) -> None:
         """Take a place."""
         self.free -= 1
-        self._by_namespace[name[0]] += 1
-        self._by_worker[name] += 1
+        self._by_namespace[name[0]] = self._by_namespace.get(name[0], 0) + 1
+        self._by_worker[name] = self._by_worker.get(name, 0) + 1
 
     def give(self, name: Name) -> None:
         """Give it back."""
@@ -62,7 +61,8 @@ class Shares:
         _lower(self._by_worker, name)
 
 
-def _lower(counts: Counter[Any], key: Any) -> None:
-    counts[key] -= 1
-    if not counts[key]:
+def _lower(counts: dict[Any, int], key: Any) -> None:
+    if counts[key] == 1:
         del counts[key]
+    else:
+        counts[key] -= 1
