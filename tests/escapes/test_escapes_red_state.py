@@ -331,6 +331,14 @@ STATE = [
         "200",
     ),
     escape(
+        "a path's parser is a module from Python 3.13 on",
+        "import pathlib\nprint('ESCAPED', pathlib.PurePosixPath('a').parser.os)",
+        '"parser" of this PurePosixPath object',
+        "class C:\n    def __init__(self): self.parser = 5\n    def get(self): return self.parser\n"
+        "c = C()\nc.parser += 1\nprint(c.parser, c.get())",
+        "6 6",
+    ),
+    escape(
         "the descriptor of an error's object",
         "class D: o = AttributeError.obj\nprint('ESCAPED', D.o)",
         '"obj" of this class object',

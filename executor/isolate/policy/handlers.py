@@ -208,7 +208,7 @@ HANDLERS.update(
         "__getattribute__": _getter,
         "obj": _obj,
         **dict.fromkeys(
-            ("get_loop", "get_coro", "get_context", "get_stack", "print_stack"), _own_only
+            ("get_loop", "get_coro", "get_context", "get_stack", "print_stack", "parser"), _own_only
         ),
         **dict.fromkeys(("__getstate__", "__setstate__"), _state),
         **dict.fromkeys(("__new__", "__class_getitem__"), _of_classes),

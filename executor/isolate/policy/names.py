@@ -50,6 +50,7 @@ GUARDED_PUBLIC: dict[str, str] = {
     "get_context": "leads from a task to the runtime's context variables",
     "get_stack": "returns frames",
     "print_stack": "prints frames, and source files",
+    "parser": "leads from a path to a module",
 }
 """Public names whose meaning depends on the object: read through a guard at run time."""
 
