@@ -114,7 +114,8 @@ BAD_HOMES = {
     "executor.isolate.policy.modules", "executor.isolate.policy.hardening",
 }  # fmt: skip
 ALLOWED_HOMES = {
-    "os.PathLike", "os.fspath", "posix.fspath", "posix._path_normpath", "posix.urandom", "os._fscodec",
+    "os.PathLike", "os.fspath", "posix.fspath", "posix._path_normpath",
+    "posix.urandom", "os._fscodec",
     "pathlib.PurePath", "pathlib.PurePosixPath", "_thread.allocate_lock", "_thread.RLock",
     "_thread._local", "_thread.get_ident", "_thread.lock",
 }  # fmt: skip
