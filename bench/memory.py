@@ -23,10 +23,10 @@ def added_kb(data: Path) -> Iterator[Added]:
 
 
 def _total_kb(data: Path) -> int:
-    return sum(_pss_kb(pid) for pid in _tree(data))
+    return sum(_pss_kb(pid) for pid in tree(data))
 
 
-def _tree(data: Path) -> set[int]:
+def tree(data: Path) -> set[int]:
     """Processes with the marker in their environment, and all their descendants."""
     parents: dict[int, int] = {}
     found: set[int] = set()
