@@ -29,7 +29,8 @@ from cloister.secrets import open_cipher
 from cloister.settings import MIB, Settings
 from executor.backlog import waiting_places
 from executor.budget import EXECUTOR_BYTES, Budget
-from executor.compiling import Compiler, Uncompilable
+from executor.build import Uncompilable
+from executor.compiling import Compiler
 from executor.egress.client import tls
 from executor.egress.guard import HostRules
 from executor.egress.network import Resolve, Resolver
