@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from executor.isolate import frames
 from executor.isolate.door import DoorBroken, Unpacker, pack
 
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024
 
 
 class NetworkError(OSError):
@@ -53,7 +53,7 @@ class Channel:
 
     def open(self, door: socket.socket) -> None:
         """Take a door's socket into use."""
-        door.setblocking(False)
+        door.setblocking(True)
         self._door = door
         self._readable.register(door, select.POLLIN)
         self._either.register(door, select.POLLIN | select.POLLOUT)
@@ -73,10 +73,10 @@ class Channel:
         rest = memoryview(data)
         while rest:
             try:
-                rest = rest[self._door.send(rest) :]
+                rest = rest[self._door.send(rest, socket.MSG_DONTWAIT) :]
             except BlockingIOError:
                 if any(event & ~select.POLLOUT for _, event in self._either.poll()):
-                    self._take_in()
+                    self._take_in(socket.MSG_DONTWAIT)
             except OSError:
                 leave()
 
@@ -87,20 +87,19 @@ class Channel:
     def receive(self) -> frames.ToIsolate:
         """The next frame, waiting for it."""
         while not self._arrived:
-            self._readable.poll()
             self._take_in()
         return self._arrived.popleft()
 
     def arrived(self) -> list[frames.ToIsolate]:
         """What has come in, after :meth:`wait` said that there is something."""
-        self._take_in()
+        self._take_in(socket.MSG_DONTWAIT)
         arrived = list(self._arrived)
         self._arrived.clear()
         return arrived
 
-    def _take_in(self) -> None:
+    def _take_in(self, flags: int = 0) -> None:
         try:
-            data = self._door.recv(READ_BYTES)
+            data = self._door.recv(READ_BYTES, flags)
             if not data:
                 leave()
             self._arrived.extend(frame for frame, _ in self._unpacker.feed(data))

@@ -5,12 +5,17 @@ It runs one invocation's task at a time, together with the tasks that the tenant
 """
 
 import asyncio
+import contextvars
 import math
-from collections.abc import Coroutine
-from typing import Any, NoReturn
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, TypeVarTuple
 
 from executor.isolate import frames
 from executor.isolate.calls import Calls, Channel, leave
+
+Arguments = TypeVarTuple("Arguments")
 
 CANCEL_ROUNDS = 64
 """How many times a task that survives its invocation may refuse to be cancelled."""
@@ -34,7 +39,11 @@ class _DoorSelector:
 
 
 class DoorLoop(asyncio.BaseEventLoop):
-    """An event loop that waits for the door and for time, and for nothing else."""
+    """An event loop that waits for the door and for time, and for nothing else.
+
+    What the base class does before and after each run is left out: there is no thread, signal or
+    debugger to mind, and most invocations are over within their first turn.
+    """
 
     def __init__(self, channel: Channel, calls: Calls) -> None:
         super().__init__()
@@ -42,34 +51,38 @@ class DoorLoop(asyncio.BaseEventLoop):
         self._channel = channel
         self._calls = calls
         self._stalled = False
+        self._called = 0
 
     def finish(self, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Run until the coroutine is over, whatever the tasks beside it raise.
 
         False if it can never be: it waits, and nothing is left that could wake it.
         """
-        task = self.create_task(self._stop_after(coroutine))
+        self._called = 0
         self._stalled = False
-        while not task.done() and not self._stalled:
-            self._turn()
+        with _Running(self):
+            task = asyncio.Task(coroutine, loop=self)
+            self._turn(self._run_ready)
+            while not task.done() and not self._stalled:
+                self._turn(self._run_once)  # type: ignore[attr-defined]  # BaseEventLoop's turn
         if task.done() and not task.cancelled():
             task.exception()  # retrieved: what went wrong was told by the coroutine itself
         return task.done()
 
     @property
     def is_idle(self) -> bool:
-        """Whether no task is left."""
-        return not asyncio.all_tasks(self)
+        """Whether no task is left. A task is born with a call, so that one call is one task."""
+        return self._called <= 1 or not asyncio.all_tasks(self)
 
     def forget(self) -> bool:
         """Cancel every task that is left. False if a task refuses to end."""
         rounds = 0
-        while (tasks := asyncio.all_tasks(self)) and rounds < CANCEL_ROUNDS:
-            rounds += 1
-            for task in tasks:
-                task.cancel()
-            self.call_soon(self.stop)
-            self._turn()
+        with _Running(self):
+            while (tasks := asyncio.all_tasks(self)) and rounds < CANCEL_ROUNDS:
+                rounds += 1
+                for task in tasks:
+                    task.cancel()
+                self._turn(self._run_ready)
         return not tasks
 
     def clear(self) -> None:
@@ -78,24 +91,35 @@ class DoorLoop(asyncio.BaseEventLoop):
         self._scheduled.clear()  # type: ignore[attr-defined]
 
     def is_stalled(self) -> bool:
-        """Whether nothing can happen any more; if so, the loop stops."""
-        if self._calls.pending:
-            return False
-        self._stalled = True
-        self.stop()
-        return True
+        """Whether nothing can happen any more; if so, the run is over."""
+        self._stalled = not self._calls.pending
+        return self._stalled
 
-    async def _stop_after(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        try:
-            await coroutine
-        finally:
-            self.stop()
+    def call_soon(
+        self,
+        callback: Callable[[*Arguments], object],
+        *args: *Arguments,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        """See asyncio."""
+        self._called += 1
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]  # as above
+        return handle
 
-    def _turn(self) -> None:
+    def _turn(self, run: Callable[[], None]) -> None:
         try:
-            self.run_forever()
+            run()
         except (SystemExit, KeyboardInterrupt):
             return  # raised by a task of the tenant's, which keeps it as its result
+
+    def _run_ready(self) -> None:
+        """Call what is to be called now, without a look at the door or the clock."""
+        ready = self._ready  # type: ignore[attr-defined]  # as above
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
     def _process_events(self, events: list[bool]) -> None:
         if not events:
@@ -107,6 +131,27 @@ class DoorLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """There is no other thread to be woken by."""
+
+
+class _Running:
+    """While it is entered, the loop is the running one."""
+
+    def __init__(self, loop: DoorLoop) -> None:
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        loop: Any = self._loop
+        loop._check_running()
+        loop._thread_id = threading.get_ident()
+        if sys.get_asyncgen_hooks().firstiter != loop._asyncgen_firstiter_hook:
+            # Set once and left: to set them is two events for the audit hook each time.
+            sys.set_asyncgen_hooks(loop._asyncgen_firstiter_hook, loop._asyncgen_finalizer_hook)
+        asyncio._set_running_loop(loop)
+
+    def __exit__(self, *_: object) -> None:
+        loop: Any = self._loop
+        loop._thread_id = None
+        asyncio._set_running_loop(None)
 
 
 def _refuse(*_arguments: object, **_options: object) -> NoReturn:

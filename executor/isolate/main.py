@@ -137,7 +137,8 @@ class Isolate:
         environment.begin(self._env, frame.env)
         answer = Answer(invocation, handlers, self._env)
         finished = self._loop.finish(answer.give())
-        answer.fail(RuntimeError(NEVER_ANSWERED))
+        if not answer.given:
+            answer.fail(RuntimeError(NEVER_ANSWERED))
         last, clean = answer.unsent, True
         if invocation.background or not self._loop.is_idle:
             self.channel.send_packed(last)
