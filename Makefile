@@ -1,6 +1,6 @@
 # `make up` runs Cloister; `make test` tests it. Each makes .venv by itself, once.
 
-.PHONY: up test bench lint format lock clean
+.PHONY: up test bench bench-policy lint format lock clean
 
 up:
 	@scripts/venv run
@@ -13,6 +13,10 @@ test:
 bench:
 	@scripts/venv run
 	@exec .venv/bin/python bench/run.py $(ARGS)
+
+bench-policy:
+	@scripts/venv run
+	@exec .venv/bin/python -m bench.policy.run $(ARGS)
 
 lint:
 	@scripts/venv dev

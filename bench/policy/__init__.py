@@ -1,0 +1,1 @@
+"""What the language policy costs: see bench/README.md."""
