@@ -19,6 +19,7 @@ from executor.isolates import Death, Isolate, IsolateDied
 from executor.open_calls import TooManyCalls
 from executor.replies import Undeliverable
 from executor.traces import Record, Traces
+from executor.turns import Turn, Turns
 from executor.watch import Watch
 from executor.work import Ended, Sink, Work
 
@@ -63,6 +64,7 @@ class Host(Protocol):
 
     settings: Settings
     gate: Gate
+    turns: Turns
     traces: Traces
 
     async def bundle(self, version: str) -> Bundle | None:
@@ -93,6 +95,7 @@ class Run:
         self._host = host
         self._sink = sink
         self._isolate: Isolate | None = None
+        self._turn: Turn | None = None
         self._task: asyncio.Task[None] | None = None
         self._verdict: Outcome | None = None
         self._outcome = Outcome.OK
@@ -165,8 +168,12 @@ class Run:
         bundle = await self._host.bundle(self.work.version)
         if bundle is None:
             raise Ended(Outcome.SCRIPT_NOT_FOUND)
-        isolate = await self._loaded(bundle)
-        await self._use(isolate, bundle)
+        self._turn = await self._host.turns.begin((self.work.namespace, self.work.script))
+        try:
+            isolate = await self._loaded(bundle)
+            await self._use(isolate, bundle)
+        finally:
+            self._turn.end()
 
     async def _enter(self, place: tuple[str, str]) -> None:
         left_s = self.work.begin_by_s - time.time()
@@ -300,6 +307,8 @@ class Run:
         return None
 
     async def _take(self, call: frames.Call, isolate: Isolate, answerer: Answerer) -> None:
+        if self._turn is not None:
+            self._turn.end()
         try:
             await answerer.take(call, isolate.frame_bytes)
         except TooManyCalls:

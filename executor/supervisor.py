@@ -46,6 +46,7 @@ from executor.serving import Server
 from executor.shares import Shares
 from executor.streams import Readable
 from executor.traces import Traces, fetch_event, rpc_event
+from executor.turns import Turns
 from executor.work import MAX_DEPTH, Ended, Work
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Supervisor:
             waiting=settings.worker_concurrency,
             in_line=waiting_places(settings),
         )
+        self.turns = Turns()
         self.registry = open_registry(settings)
         self.pool = IsolatePool(settings)
         self._routes = RouteCache(self.registry, settings)

@@ -87,7 +87,9 @@ class Channel:
     def receive(self) -> frames.ToIsolate:
         """The next frame, waiting for it."""
         while not self._arrived:
-            self._take_in()
+            # Waiting in recv() would wake it up, too, when the executor has read what was sent.
+            self._readable.poll()
+            self._take_in(socket.MSG_DONTWAIT)
         return self._arrived.popleft()
 
     def arrived(self) -> list[frames.ToIsolate]:

@@ -13,6 +13,7 @@ from executor.gate import Gate
 from executor.invocation import Run
 from executor.isolate import frames
 from executor.isolates import Death, IsolateDied
+from executor.turns import Turns
 from executor.work import Ended, Work
 
 Script = Callable[["FakeIsolate"], Awaitable[None]]
@@ -123,6 +124,7 @@ class FakeHost:
     def __init__(self, *scripts: Any, loaded: bool = True, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.gate = Gate(512, running=self.settings.worker_concurrency, waiting=1, in_line=100)
+        self.turns = Turns()
         self.traces = self
         self.written: list[Trace] = []
         self.isolates: list[FakeIsolate] = []

@@ -21,6 +21,7 @@ from executor.invocation import Run
 from executor.isolate import frames
 from executor.isolates import Isolate, IsolatePool
 from executor.serving import Server
+from executor.turns import Turns
 
 SANDBOX = Path(__file__).parent.parent / "sandbox"
 
@@ -53,6 +54,7 @@ class NativeHost:
         self.settings = Settings()
         self.budget = Budget(EXECUTOR_BYTES)
         self.gate = Gate(100, running=100, waiting=100, in_line=100)
+        self.turns = Turns()
         self.threads = ThreadPoolExecutor(2)
         self.traces = self
         self.written: list[Trace] = []
