@@ -20,18 +20,23 @@ _SYS_PATHS = (
 
 def forget_host() -> None:
     """To be called when everything is imported: from here on nothing is, but from memory."""
-    sys.argv[:] = sys.orig_argv[:] = [""]
-    sys.path.clear()
-    sys.path_importer_cache.clear()
+    forget_paths()
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter]
-    for name in _SYS_PATHS:
-        setattr(sys, name, "")
     for module in list(sys.modules.values()):
         if isinstance(module, ModuleType):
             _forget_file(module)
     for name in list(sys.modules):
         if name.partition(".")[0] in NATIVE:
             del sys.modules[name]
+
+
+def forget_paths() -> None:
+    """Where programs and modules come from."""
+    sys.argv[:] = sys.orig_argv[:] = [""]
+    sys.path.clear()
+    sys.path_importer_cache.clear()
+    for name in _SYS_PATHS:
+        setattr(sys, name, "")
 
 
 def _forget_file(module: ModuleType) -> None:

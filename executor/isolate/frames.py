@@ -57,6 +57,8 @@ from typing import Any, Literal, get_args
 import msgspec
 from msgspec import Raw
 
+from cloister.languages import RESTRICTED, Language
+
 Headers = list[tuple[str, str]]
 
 MAX_FRAME_BYTES = 8 * 1024 * 1024
@@ -81,7 +83,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load", omit_defaults=
 
     ``modules`` maps dotted module names to marshalled code; ``data`` holds non-Python modules by
     file name. ``env`` maps each binding to its plain value, or for a live binding to
-    ``{"binding": type}`` inside ``live``.
+    ``{"binding": type}`` inside ``live``. An isolate of another ``language`` leaves.
     """
 
     main: str
@@ -92,6 +94,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load", omit_defaults=
     compatibility_date: str = ""
     compatibility_flags: list[str] = []
     memory_bytes: int = 0
+    language: Language = RESTRICTED
 
 
 class Compile(msgspec.Struct, frozen=True, kw_only=True, tag="compile", omit_defaults=True):
@@ -101,6 +104,7 @@ class Compile(msgspec.Struct, frozen=True, kw_only=True, tag="compile", omit_def
     sources: dict[str, bytes]
     data: dict[str, bytes] = {}
     only_compile: bool = False
+    language: Language = RESTRICTED
 
 
 class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defaults=True):

@@ -5,14 +5,15 @@ import socket
 import time
 from typing import Any, NoReturn
 
+from cloister.languages import RESTRICTED
 from executor.isolate import env as environment
-from executor.isolate import frames, policy
+from executor.isolate import frames
 from executor.isolate.answer import Answer, tell_failure
 from executor.isolate.calls import READ_BYTES, Channel, leave
 from executor.isolate.door import pack
 from executor.isolate.handlers import DEFAULT, Handlers, discover
 from executor.isolate.invocation import Invocation, runtime
-from executor.isolate.loop import DoorLoop
+from executor.isolate.languages import DIALECTS, Dialect
 from executor.isolate.workers.entrypoints import WorkerEntrypoint
 from executor.isolate.workers.facade import facades
 from executor.isolate.workers.requests import Request
@@ -32,16 +33,16 @@ REHEARSALS = 20
 """So often Python runs a function, and more, before it has fitted its code to what it is given."""
 
 
-def prepare() -> None:
+def prepare(language: str = RESTRICTED) -> None:
     """Make ready, in the zygote, what every isolate needs; each then has a copy of its own."""
-    isolate = Isolate()
+    isolate = Isolate(DIALECTS[language])
     isolate.rehearse()
     _prepared.append(isolate)
 
 
 def serve(door: socket.socket) -> NoReturn:
     """Do what comes through the door until it closes."""
-    isolate = _prepared.pop() if _prepared else Isolate()
+    isolate = _prepared.pop() if _prepared else Isolate(DIALECTS[RESTRICTED])
     isolate.channel.open(door)
     isolate.channel.send(frames.Ready())
     while True:
@@ -51,13 +52,15 @@ def serve(door: socket.socket) -> NoReturn:
 class Isolate:
     """One worker version in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
         self.channel = Channel()
-        self._loop = DoorLoop(self.channel, runtime.open(self.channel, policy.format_traceback))
-        policy.set_log_hook(runtime.log)
+        calls = runtime.open(self.channel, dialect.format_traceback)
+        self._loop = dialect.loop(self.channel, calls)
+        dialect.set_log_hook(runtime.log)
         self._loop.set_exception_handler(_log_unretrieved)
         self._env = environment.Env()
-        self._space = policy.ModuleSpace({}, {}, facades(self._env))
+        self._space = dialect.space(facades(self._env))
         self._handlers: Handlers | None = None
 
     def rehearse(self) -> None:
@@ -80,26 +83,30 @@ class Isolate:
         match frame:
             case frames.Invoke() if self._handlers is not None:
                 self._invoke(frame, self._handlers)
-            case frames.Load() if self._handlers is None:
+            case frames.Load() if self._handlers is None and self._speaks(frame.language):
                 self._load(frame)
-            case frames.Compile() if self._handlers is None:
+            case frames.Compile() if self._handlers is None and self._speaks(frame.language):
                 self._compile(frame)
             case frames.Reply() | frames.Refusal():
                 pass  # to a call that was given up
             case _:
                 leave()
 
+    def _speaks(self, language: str) -> bool:
+        """Code of one language is never run as the other."""
+        return language == self._dialect.language
+
     def _load(self, frame: frames.Load) -> None:
         environment.fill(self._env, frame.env, frame.live)
         texts = {name: value for name, value in frame.env.items() if isinstance(value, str)}
-        policy.set_environ(texts)
+        self._dialect.set_environ(texts)
         handlers = self._run_top_level(frame.main, frame.modules, frame.data)
         if handlers is not None:
             self.channel.send(frames.Loaded(handlers=handlers))
 
     def _compile(self, frame: frames.Compile) -> None:
         try:
-            result = policy.compile_sources(frame.sources, frame.main)
+            result = self._dialect.compile_sources(frame.sources, frame.main)
         except MemoryError as error:
             tell_failure(error, "load")
             return

@@ -21,9 +21,9 @@ from typing import NoReturn
 
 import msgspec
 
+from cloister.languages import LANGUAGES, RESTRICTED
 from executor import sandbox
-from executor.isolate import policy
-from executor.isolate.forgetting import forget_host
+from executor.isolate.languages import DIALECTS
 from executor.sandbox import kernel, limits, process, seccomp
 
 DEFAULT_SERVE = "executor.isolate.main:serve"
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     options = _parse(arguments)
     control, door = _settle_descriptors(options.control)
     without = frozenset(filter(None, options.without.split(",")))
-    serve = _warm_up(options.serve)
+    serve = _warm_up(options)
     base_bytes = limits.address_space_bytes()
     try:
         sandbox.enclose(without)
@@ -123,6 +123,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--control", type=int, required=True, help="descriptor of the socket")
     parser.add_argument("--serve", default=DEFAULT_SERVE, help="what an isolate runs")
     parser.add_argument("--without", default="", help="facilities accepted to be missing")
+    parser.add_argument("--language", choices=LANGUAGES, default=RESTRICTED)
+    parser.add_argument("--modules", default="", help="packages that may be imported (full only)")
+    parser.add_argument("--distributions", default="", help="what those are called when installed")
     return parser.parse_args(arguments)
 
 
@@ -142,20 +145,22 @@ def _move(descriptor: int, to: int) -> None:
         os.close(descriptor)
 
 
-def _warm_up(name: str) -> Serve:
+def _warm_up(options: argparse.Namespace) -> Serve:
     """Import, now that there is a file system, all that isolates run; then settle memory."""
-    module_name, _, attribute = name.partition(":")
+    module_name, _, attribute = options.serve.partition(":")
     module = importlib.import_module(module_name)
     serve: Serve = getattr(module, attribute)
-    policy.warm_up()
+    dialect = DIALECTS[options.language]
+    modules = _names(options.modules)
+    dialect.warm_up(modules, _names(options.distributions))
     if prepare := getattr(module, "prepare", None):
-        prepare()
+        prepare(options.language)
     seccomp.program(kernel.machine())
     os.environ.clear()
     # Every tenant's local time is UTC, and libc need not look for a zone file.
     os.environ["TZ"] = "UTC0"
     time.tzset()
-    forget_host()
+    dialect.forget_host(modules)
     # Collected and frozen, objects stay in pages that all isolates share. With the gaps between
     # them filled, what isolates allocate lies together in a few fresh ones.
     gc.disable()
@@ -163,6 +168,10 @@ def _warm_up(name: str) -> Serve:
     _filling.extend(bytes(size) for size in _SMALL_SIZES for _ in range(FILLING_BYTES // size))
     gc.freeze()
     return serve
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def _watch(first: int) -> NoReturn:

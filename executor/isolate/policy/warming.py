@@ -34,6 +34,15 @@ def warm_up() -> None:
     for module in platform_modules(Env()).values():
         guard(vars(module).values())
     guard(BINDINGS.values())
+    load_late_parts()
+    result = compile_sources({"warm.py": _WARM_SOURCE}, "warm.py")
+    if result.errors:
+        raise RuntimeError(f"the language policy does not work here: {result.errors[0].message}")
+    tripwire.install()
+
+
+def load_late_parts() -> None:
+    """Let the library load what it would only load, or read from a file, at its first use."""
     for codec in ("ascii", "latin-1", "utf-16", "utf-32", "utf-8-sig", "idna", "punycode"):
         "a".encode(codec)
     "\N{BULLET}".encode("raw_unicode_escape")
@@ -42,7 +51,3 @@ def warm_up() -> None:
     encodings.idna.nameprep("a")
     str(decimal.Decimal(1) / 3)
     zoneinfo.ZoneInfo("UTC")
-    result = compile_sources({"warm.py": _WARM_SOURCE}, "warm.py")
-    if result.errors:
-        raise RuntimeError(f"the language policy does not work here: {result.errors[0].message}")
-    tripwire.install()
