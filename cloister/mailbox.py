@@ -11,12 +11,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import msgspec
 import redis
 import redis.asyncio
 
+from cloister.link import Link
 from cloister.messages import CompileAnswer, End, Failure, Reply, decode_frame, reply_list
 
 log = logging.getLogger(__name__)
@@ -91,18 +92,20 @@ class Mailbox:
     def __init__(self, client: redis.asyncio.Redis, process_id: str) -> None:
         self.reply_to = reply_list(process_id)
         self._redis = client
+        self._link = Link(client)
+        self._pop = ("BLMPOP", BLOCK_S, 1, self.reply_to, "LEFT", "COUNT", FRAMES_A_POP)
         self._inboxes: dict[str, Inbox] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._is_reading = False
 
     async def start(self) -> None:
         """Begin reading."""
-        self._task = asyncio.create_task(self._read(), name="mailbox")
+        self._is_reading = True
+        self._read()
 
     async def close(self) -> None:
         """Stop reading and drop the list."""
-        if self._task is not None:
-            await stop(self._task)
-            self._task = None
+        self._is_reading = False
+        await self._link.close()
         with contextlib.suppress(redis.RedisError):
             await self._redis.delete(self.reply_to)
 
@@ -135,18 +138,19 @@ class Mailbox:
         finally:
             self.shut(answer_id)
 
-    async def _read(self) -> None:
-        while True:
-            try:
-                popped = await self._redis.blmpop(
-                    BLOCK_S, 1, self.reply_to, direction="LEFT", count=FRAMES_A_POP
-                )
-            except (redis.RedisError, OSError) as exc:
-                log.warning("cannot read the reply list (%s); trying again", exc)
-                await asyncio.sleep(RECONNECT_S)
-                continue
-            for data in cast("list[bytes]", popped[1]) if popped else ():
+    def _read(self) -> None:
+        if self._is_reading:
+            self._link.send([self._pop], self._popped)
+
+    def _popped(self, replies: list[Any]) -> None:
+        (popped,) = replies
+        if not isinstance(popped, Exception):
+            self._read()
+            for data in popped[1] if popped else ():
                 self._deliver(data)
+        elif self._is_reading:
+            log.warning("cannot read the reply list (%s); trying again", popped)
+            asyncio.get_running_loop().call_later(RECONNECT_S, self._read)
 
     def _deliver(self, data: bytes) -> None:
         try:

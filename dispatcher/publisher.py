@@ -1,22 +1,23 @@
 """What leaves a dispatcher: invocations in batches, notes to executors. One pipeline at a time.
 
 While a pipeline is under way everything gathers and leaves with the next one, a namespace's
-invocations as Celery messages of up to :data:`BATCH` each. Idle, a request leaves at once.
+invocations as Celery messages of up to :data:`BATCH` each. Idle, a request leaves with those of the
+same turn of the event loop.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
 import msgspec
-import redis
 import redis.asyncio
 
 from cloister.broker import celery_message
-from cloister.mailbox import stop
+from cloister.link import Command, Link
 from cloister.messages import DISPATCH_TASK, VERSION, Invocation, Note, dispatch_queue, encode
 from dispatcher.failures import Overloaded
 
@@ -47,40 +48,33 @@ Waiting = tuple[bytes, Sender]
 
 @dataclass
 class _Lane:
-    """One namespace's requests: gathered here, and those that wait for their response."""
+    """One namespace's requests that wait for their response, and the length of its queue."""
 
-    gathered: deque[Waiting] = field(default_factory=deque)
     waiting: int = 0
     depth: int = 0
     measured_at: float = 0.0
 
 
 class Publisher:
-    """Publishes for one process, from :meth:`start` to :meth:`close`.
+    """Publishes for one process; :meth:`close` it.
 
     ``queue_bound`` bounds, for each namespace, both the requests of this process that wait for
     their response and the messages on the queue.
     """
 
     def __init__(self, client: redis.asyncio.Redis, queue_bound: int) -> None:
-        self._redis = client
+        self._link = Link(client)
         self._bound = queue_bound
         self._lanes: dict[str, _Lane] = {}
-        self._notes: deque[tuple[str, bytes]] = deque()
-        self._gone: deque[str] = deque()
-        self._work = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin publishing."""
-        self._task = asyncio.create_task(self._run(), name="publisher")
+        self._gathered: dict[str, deque[Waiting]] = {}
+        self._others: list[Command] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def close(self) -> None:
         """Send what is gathered, then stop."""
-        if self._task is not None:
-            await stop(self._task)
-        if self._has_work():
-            await self._flush()
+        await self._idle.wait()
+        await self._link.close()
 
     def enter(self, namespace: str) -> None:
         """Count a request that waits; :meth:`leave` when its response begins, or never will.
@@ -102,7 +96,7 @@ class Publisher:
         """The end of :meth:`enter`."""
         lane = self._lanes[namespace]
         lane.waiting -= 1
-        if not lane.waiting and not lane.gathered and lane.depth < self._bound:
+        if not lane.waiting and lane.depth < self._bound:
             del self._lanes[namespace]
 
     def publish(self, invocation: Invocation, sender: Sender) -> None:
@@ -111,60 +105,62 @@ class Publisher:
         Raises:
             TypeError: its ``args`` or outbound parameters hold what is no plain data.
         """
-        self._lanes[invocation.namespace].gathered.append((encode(invocation), sender))
-        self._work.set()
+        waiting = (encode(invocation), sender)
+        self._gathered.setdefault(invocation.namespace, deque()).append(waiting)
+        self._wake()
 
     def note(self, channel: str, note: Note) -> None:
         """Tell executors something, soon. Lost if the broker is away: executors need no note."""
-        self._notes.append((channel, encode(note)))
-        self._work.set()
+        self._others.append(("PUBLISH", channel, encode(note)))
+        self._wake()
 
     def remove(self, key: str) -> None:
         """Delete a list that nobody needs any more, soon."""
-        self._gone.append(key)
-        self._work.set()
+        self._others.append(("UNLINK", key))
+        self._wake()
 
-    def _has_work(self) -> bool:
-        return bool(
-            self._notes or self._gone or any(lane.gathered for lane in self._lanes.values())
-        )
+    def _wake(self) -> None:
+        if self._idle.is_set():
+            self._idle.clear()
+            asyncio.get_running_loop().call_soon(self._flush)
 
-    async def _run(self) -> None:
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            await self._flush()
-
-    async def _flush(self) -> None:
+    def _flush(self) -> None:
+        gathered, self._gathered = self._gathered, {}
+        others, self._others = self._others, []
         batches = [
             (namespace, batch)
-            for namespace, lane in self._lanes.items()
-            if lane.gathered
-            for batch in _batches(lane.gathered)
+            for namespace, waiting in gathered.items()
+            for batch in _batches(waiting)
         ]
-        pipeline = self._redis.pipeline(transaction=False)
-        for namespace, batch in batches:
-            pipeline.lpush(dispatch_queue(namespace), _message(namespace, batch))
-        while self._notes:
-            pipeline.publish(*self._notes.popleft())
-        while self._gone:
-            pipeline.unlink(self._gone.popleft())
-        try:
-            results = await pipeline.execute(raise_on_error=False)
-        except (redis.RedisError, OSError):
-            log.exception("the broker did not take a publish")
-            results = [redis.ConnectionError()] * len(batches)
-        for (namespace, batch), result in zip(batches, results, strict=False):
-            self._settle(namespace, batch, result)
+        commands: list[Command] = [
+            ("LPUSH", dispatch_queue(namespace), _message(namespace, batch))
+            for namespace, batch in batches
+        ]
+        commands += others
+        if commands:
+            self._link.send(commands, partial(self._sent, batches))
+        else:
+            self._idle.set()
 
-    def _settle(self, namespace: str, batch: list[Waiting], result: object) -> None:
-        lane = self._lanes.get(namespace)
-        if lane is not None and isinstance(result, int):
-            lane.depth, lane.measured_at = result, time.monotonic()
+    def _sent(self, batches: list[tuple[str, list[Waiting]]], replies: list[Any]) -> None:
+        for (namespace, batch), reply in zip(batches, replies, strict=False):
+            self._settle(namespace, batch, reply)
+        if self._gathered or self._others:
+            self._flush()
+        else:
+            self._idle.set()
+
+    def _settle(self, namespace: str, batch: list[Waiting], reply: object) -> None:
+        if isinstance(reply, int):
+            lane = self._lanes.get(namespace)
+            if lane is not None:
+                lane.depth, lane.measured_at = reply, time.monotonic()
+        else:
+            log.error("the broker did not take a publish: %s", reply)
         for _, sender in batch:
             if sender.is_closed:
                 continue
-            if isinstance(result, int):
+            if isinstance(reply, int):
                 sender.published()
             else:
                 sender.not_published()

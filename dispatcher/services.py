@@ -41,7 +41,6 @@ class Services:
             stack.push_async_callback(self.routes.close)
             await self.mailbox.start()
             stack.push_async_callback(self.mailbox.close)
-            await self.publisher.start()
             stack.push_async_callback(self.publisher.close)
             await self.enquiry.start()
             stack.push_async_callback(self.enquiry.close)
