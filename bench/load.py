@@ -56,6 +56,45 @@ async def measure(url: str, *, connections: int, duration_s: float) -> Figures:
     return Figures(seconds=seconds, latencies_ms=sorted(latencies), failed=failed[0])
 
 
+async def pace(url: str, *, count: int, rate: float) -> Figures:
+    """Call ``url`` so many times, ``rate`` times a second whether or not answers are there yet.
+
+    Latency counts from when a call was due, so that a late one is not taken for a fast one.
+    """
+    target = urlsplit(url)
+    request = (
+        f"GET {target.path or '/'} HTTP/1.1\r\nHost: {target.netloc}\r\nConnection: close\r\n\r\n"
+    ).encode()
+    latencies: list[float] = []
+    failed = [0]
+    start = time.perf_counter()
+
+    async def call(due: float) -> None:
+        reader, writer = await asyncio.open_connection(target.hostname, target.port)
+        writer.write(request)
+        try:
+            failed[0] += await _answer(reader) != 200
+        except (asyncio.IncompleteReadError, ConnectionError):
+            failed[0] += 1
+        latencies.append((time.perf_counter() - due) * 1000)
+        writer.close()
+
+    async with asyncio.TaskGroup() as calls:
+        for number in range(count):
+            due = start + number / rate
+            await asyncio.sleep(due - time.perf_counter())
+            calls.create_task(call(due))
+    seconds = time.perf_counter() - start
+    return Figures(seconds=seconds, latencies_ms=sorted(latencies), failed=failed[0])
+
+
+async def call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: str) -> int:
+    """Call ``url`` once, on a connection that stays; returns the status."""
+    target = urlsplit(url)
+    writer.write(f"GET {target.path or '/'} HTTP/1.1\r\nHost: {target.netloc}\r\n\r\n".encode())
+    return await _answer(reader)
+
+
 async def _answer(reader: asyncio.StreamReader) -> int:
     """Read one response to its end; returns its status."""
     head = await reader.readuntil(HEAD_END)

@@ -17,12 +17,13 @@ class Added:
 def added_kb(data: Path) -> Iterator[Added]:
     """Measure what the block adds to the processes whose CLOISTER_DATA is under ``data``."""
     added = Added()
-    before = _total_kb(data)
+    before = total_kb(data)
     yield added
-    added.kb = _total_kb(data) - before
+    added.kb = total_kb(data) - before
 
 
-def _total_kb(data: Path) -> int:
+def total_kb(data: Path) -> int:
+    """What all those processes hold now, KiB."""
     return sum(_pss_kb(pid) for pid in tree(data))
 
 

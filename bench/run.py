@@ -12,7 +12,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -112,10 +112,11 @@ def flask_celery(directory: Path) -> Iterator[str]:
 
 
 @contextmanager
-def cloister(directory: Path) -> Iterator[credentials.Credentials]:
-    """`cloister up` with its defaults."""
+def cloister(directory: Path, **settings: str) -> Iterator[credentials.Credentials]:
+    """`cloister up` with its defaults, but for those settings."""
     data = directory / "cloister"
     environment = {
+        **settings,
         "CLOISTER_DATA": str(data),
         "CLOISTER_DISPATCH_BIND": f"127.0.0.1:{free_port()}",
         "CLOISTER_CONTROL_BIND": f"127.0.0.1:{free_port()}",
@@ -137,16 +138,8 @@ def cloister(directory: Path) -> Iterator[credentials.Credentials]:
 
 def cold_start_and_memory(who: credentials.Credentials, directory: Path, count: int) -> None:
     """First requests to workers that no executor has seen, and what they add to memory."""
-    with Client(who.control_url, who.account_id, who.api_token) as client:
-        for number in range(count):
-            module = Module(
-                name="entry.py",
-                content_type="text/x-python",
-                # Different source, so that nothing is shared by digest.
-                data=HELLO + f"# {number}\n".encode(),
-            )
-            metadata = {"main_module": "entry.py", "compatibility_flags": ["python_workers"]}
-            client.deploy(who.namespace, f"cold-{number}", metadata, [module])
+    # Different sources, so that nothing is shared by digest.
+    deploy(who, {f"cold-{n}": HELLO + f"# {n}\n".encode() for n in range(count)})
     taken_ms = []
     with added_kb(directory) as memory, httpx.Client(trust_env=False) as http:
         http.get(f"{who.dispatch_url}/{who.namespace}/hello/").raise_for_status()
@@ -160,6 +153,15 @@ def cold_start_and_memory(who: credentials.Credentials, directory: Path, count: 
         f"slowest {max(taken_ms):.1f} ms"
     )
     print(f"Memory a warm worker adds (PSS of all processes): {memory.kb / count / 1024:.2f} MiB")
+
+
+def deploy(who: credentials.Credentials, sources: Mapping[str, bytes]) -> None:
+    """Upload workers by name, each of one module."""
+    metadata = {"main_module": "entry.py", "compatibility_flags": ["python_workers"]}
+    with Client(who.control_url, who.account_id, who.api_token) as client:
+        for name, source in sources.items():
+            module = Module(name="entry.py", content_type="text/x-python", data=source)
+            client.deploy(who.namespace, name, metadata, [module])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,157 @@
+"""`python bench/streams.py`: how soon a streamed response's chunks arrive, and how fast bodies go.
+
+A worker yields chunks that say when, by the machine's clock, and the client looks how long ago that
+was. Then a large body is answered, and one is uploaded; meanwhile the memory of all processes is
+looked at.
+"""
+
+import argparse
+import socket
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from memory import total_kb
+from run import cloister, deploy
+
+MIB = 1024 * 1024
+CHUNK = 256 * 1024
+LOOK_S = 0.1
+
+TICKS = b"""\
+import asyncio, time
+from workers import Response, WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return Response(ticks())
+
+
+async def ticks():
+    for _ in range(200):
+        await asyncio.sleep(0.005)
+        yield f"{time.time_ns()}\\n"
+"""
+
+DOWN = b"""\
+from workers import Response, WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return Response(chunks(int(request.headers["x-bytes"])))
+
+
+async def chunks(size):
+    chunk = bytes(262_144)
+    for _ in range(size // len(chunk)):
+        yield chunk
+"""
+
+UP = b"""\
+from workers import Response, WorkerEntrypoint
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        count = 0
+        async for chunk in request.body:
+            count += len(chunk)
+        return Response(str(count))
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mib", type=int, default=100, help="size of the large bodies")
+    options = parser.parse_args()
+    size = options.mib * MIB
+    with tempfile.TemporaryDirectory(prefix="cloister-bench-") as name:
+        directory = Path(name)
+        with cloister(directory, CLOISTER_REQUEST_BODY_BYTES=str(size)) as who:
+            deploy(who, {"ticks": TICKS, "down": DOWN, "up": UP})
+            base = f"{who.dispatch_url}/{who.namespace}"
+            with httpx.Client(trust_env=False, timeout=120) as http:
+                print(f"the loopback alone: {loopback(size):,.0f} MB/s")
+                print(first_bytes(http, f"{base}/ticks/"))
+                for what, move in (("response", down), ("request", up)):
+                    with peak_kb(directory) as peak:
+                        rate = move(http, f"{base}/{'down' if move is down else 'up'}/", size)
+                    print(
+                        f"{options.mib} MiB {what} body: {rate:,.0f} MB/s, memory of all processes "
+                        f"grew by {peak[0] / 1024:.0f} MiB at most"
+                    )
+
+
+def first_bytes(http: httpx.Client, url: str) -> str:
+    """How old each chunk is when it arrives."""
+    with http.stream("GET", url) as response:
+        ages_ms = sorted((time.time_ns() - int(line)) / 1e6 for line in response.iter_lines())
+    return (
+        f"chunks arrive after p50 {statistics.median(ages_ms):.2f} ms, "
+        f"p99 {ages_ms[int(len(ages_ms) * 0.99)]:.2f} ms"
+    )
+
+
+def down(http: httpx.Client, url: str, size: int) -> float:
+    """MB/s of a response."""
+    begun = time.perf_counter()
+    with http.stream("GET", url, headers={"x-bytes": str(size)}) as response:
+        taken = sum(len(chunk) for chunk in response.iter_raw(CHUNK))
+    assert taken == size, f"{taken} of {size} bytes"
+    return size / 1e6 / (time.perf_counter() - begun)
+
+
+def up(http: httpx.Client, url: str, size: int) -> float:
+    """MB/s of a request."""
+    chunk = bytes(CHUNK)
+    begun = time.perf_counter()
+    response = http.post(url, content=(chunk for _ in range(size // CHUNK)))
+    assert response.text == str(size), response.text
+    return size / 1e6 / (time.perf_counter() - begun)
+
+
+def loopback(size: int) -> float:
+    """MB/s of one socket to another, of threads of this process: the ceiling of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = threading.Thread(
+            target=lambda: socket.create_connection(server.getsockname()).sendall(bytes(size))
+        )
+        begun = time.perf_counter()
+        sender.start()
+        connection, _ = server.accept()
+        with connection:
+            left = size
+            while left:
+                left -= len(connection.recv(CHUNK))
+        sender.join()
+        return size / 1e6 / (time.perf_counter() - begun)
+
+
+@contextmanager
+def peak_kb(data: Path) -> Iterator[list[int]]:
+    """How far the memory rises above what it is now, KiB, looked at every :data:`LOOK_S`."""
+    before, over, peak = total_kb(data), threading.Event(), [0]
+
+    def look() -> None:
+        while not over.wait(LOOK_S):
+            peak[0] = max(peak[0], total_kb(data) - before)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        looking.join()
+
+
+if __name__ == "__main__":
+    main()
