@@ -223,6 +223,18 @@ class CompileJob(msgspec.Struct, frozen=True, kw_only=True):
     """The bindings that top-level code sees, sealed: see ``cloister.trial``."""
 
 
+class CheckJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Do with these sources what an upload does, and keep nothing (``python -m executor.check``).
+
+    ``env`` are plain values by name, ``live`` the types of live bindings by name.
+    """
+
+    main_module: str
+    sources: list[Source]
+    env: dict[str, Any] = {}
+    live: dict[str, str] = {}
+
+
 class Complaint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One refusal or warning of the compiler, with the tenant's own file and position."""
 

@@ -12,6 +12,7 @@ from cloister.limits import ceiling
 from cloister.messages import CompileAnswer, Complaint, Source
 from cloister.outcomes import ANSWERS, Kind, Outcome
 from cloister.registry import NamespaceDetail, NewVersion, ScriptView
+from cloister.uploads import SCRIPT_BYTES
 from control import bodies, upload
 from control.envelope import Fault
 from control.errors import (
@@ -90,7 +91,7 @@ def receive() -> Upload:
     Raises:
         Refused: it breaks a rule; see :mod:`control.upload` and :mod:`control.rules`.
     """
-    parts = upload.receive(modules.SCRIPT_BYTES + SLACK_BYTES, SCRIPT_TOO_LARGE)
+    parts = upload.receive(SCRIPT_BYTES + SLACK_BYTES, SCRIPT_TOO_LARGE)
     described = [part for part in parts if part.name == "metadata"]
     if len(described) != 1:
         raise Refused(BAD_UPLOAD, "The upload needs exactly one part named metadata.")

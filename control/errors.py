@@ -13,6 +13,7 @@ import redis
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from cloister import uploads
 from cloister.errors import Conflict, Invalid, NotFound, NotReady
 from control import envelope
 from control.request_id import log
@@ -53,7 +54,7 @@ BINDING_WITHOUT_NAME = Problem(10052, 400, "A binding has no name.")
 BINDING_TWICE = Problem(10053, 400, "Two bindings have the same name.")
 TEXT_TOO_LARGE = Problem(10054, 400, "A text binding is larger than 5 KB.")
 TOO_MANY_VARIABLES = Problem(10055, 400, "A Worker has at most 128 variables and secrets.")
-NO_HANDLERS = Problem(10068, 400, "The script has no handlers: it defines no entrypoint class.")
+NO_HANDLERS = Problem(10068, 400, uploads.NO_HANDLERS)
 BINDING_NOT_FOUND = Problem(10056, 404, "This binding does not exist.")
 BINDING_NAME_TOO_LONG = Problem(10100, 400, "A binding's name is too long.")
 STILL_REFERENCED = Problem(10142, 400, "Something else still refers to this.")

@@ -14,7 +14,8 @@ from cloister.outcomes import ANSWERS, Outcome
 from cloister.settings import MIB, Settings
 from cloister.trial import Environment
 from executor.isolate import frames
-from executor.isolates import Isolate, IsolateDied
+from executor.isolate.policy.bounds import excess
+from executor.isolates import Death, Isolate, IsolateDied
 from executor.watch import Watch
 
 COMPILE_CPU_MS = 2_000
@@ -22,6 +23,8 @@ LOAD_WALL_MS = 10_000
 
 PYTHON = frozenset({"text/x-python", "text/x-python-requirement", "application/x-python"})
 DEFAULT = "Default"
+
+_TOO_DEEP = "The code is nested too deeply to compile; split the expression or the chain"
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,8 +93,10 @@ async def compile_sources(
         Uncompilable: the language policy refuses it, or it takes too long.
     """
     modules, data = _sorted(sources)
+    if reason := excess(modules):
+        raise Uncompilable([Complaint(module=main, message=reason)])
     await isolate.set_memory(settings.default_memory_mb * MIB)
-    frame = frames.Compile(main=main, sources=modules, data=data, only_compile=True)
+    frame = frames.Compile(main=main, sources=modules, only_compile=True)
     answer, _ = await _ask(isolate, frame, COMPILE_CPU_MS, "compile")
     if not isinstance(answer, frames.Compiled):
         raise Invalid("The compiler answered out of turn.")
@@ -136,7 +141,9 @@ async def _ask(
         answer = await isolate.receive()
     except IsolateDied as died:
         outcome = overrun[0] if overrun else Outcome.EXCEEDED_MEMORY
-        raise Uncompilable(_limit(what, outcome, cpu_ms), failure=outcome) from died
+        fault = died.death is Death.FAULT and what == "compile"
+        told = _TOO_DEEP if fault else _limit(what, outcome, cpu_ms)
+        raise Uncompilable([Complaint(message=told)], failure=outcome) from died
     finally:
         watch.stop()
     if isinstance(answer, frames.Failed):
@@ -163,16 +170,14 @@ def _complaint(issue: frames.Issue) -> Complaint:
 def _failed(answer: frames.Failed, what: str) -> Uncompilable:
     if answer.memory:
         outcome = Outcome.EXCEEDED_MEMORY
-        return Uncompilable(_limit(what, outcome, 0), failure=outcome)
+        return Uncompilable([Complaint(message=_limit(what, outcome, 0))], failure=outcome)
     text = f"Uncaught {answer.name}: {answer.message}"
     return Uncompilable([Complaint(message=f"{text}\n{answer.stack}".strip())])
 
 
-def _limit(what: str, outcome: Outcome, cpu_ms: int) -> list[Complaint]:
+def _limit(what: str, outcome: Outcome, cpu_ms: int) -> str:
     if outcome is Outcome.EXCEEDED_CPU and what == "start":
-        text = f"Python Worker startup exceeded CPU limit of {cpu_ms} ms"
-    elif outcome is Outcome.EXCEEDED_CPU:
-        text = f"The code takes more than {cpu_ms} ms to compile"
-    else:
-        text = f"The worker does not {what}: {ANSWERS[outcome].title}"
-    return [Complaint(message=text)]
+        return f"Python Worker startup exceeded CPU limit of {cpu_ms} ms; do less at the top level"
+    if outcome is Outcome.EXCEEDED_CPU:
+        return f"The code takes more than {cpu_ms} ms to compile; make it smaller, or nest it less"
+    return f"The worker does not {what}: {ANSWERS[outcome].title}"

@@ -14,6 +14,7 @@ COMMANDS = (
     "up",
     "init",
     "dev",
+    "check",
     "deploy",
     "tail",
     "namespaces",

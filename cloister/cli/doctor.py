@@ -11,7 +11,8 @@ from cloister.cli.exits import EXIT_UNHEALTHY
 @click.command("doctor")
 def command() -> None:
     """Say which protections this machine's kernel offers, and which are missing."""
-    # A process of its own: probing a sandbox changes the process that does it.
-    report = subprocess.run([sys.executable, "-m", "executor.doctor"], check=False)
+    # A process of its own: probing a sandbox changes the process that does it. -I: what lies in
+    # this directory is not imported.
+    report = subprocess.run([sys.executable, "-I", "-m", "executor.doctor"], check=False)
     if report.returncode:
         sys.exit(EXIT_UNHEALTHY)

@@ -50,9 +50,10 @@ class ProjectInvalid(CloisterError):
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """What is to be deployed. ``root`` is watched by `cloister dev`."""
+    """What is to be deployed. ``root`` is watched by `cloister dev`; modules lie in ``source``."""
 
     root: Path
+    source: Path
     name: str
     main: str
     modules: list[Module]
@@ -75,6 +76,7 @@ def read(path: Path) -> Project:
         raise ProjectInvalid(f"{main} does not exist; `main` names the entry file.")
     return Project(
         root=path,
+        source=main.parent,
         name=config.get("name") or _name(path.resolve().name),
         main=main.name,
         modules=list(_modules(main.parent)),
@@ -88,7 +90,9 @@ def _single_file(path: Path) -> Project:
     # A file called entry.py or worker.py says nothing: its project does.
     named = path.resolve().parent if path.stem in ("entry", "worker") else path.resolve()
     module = Module(name=path.name, content_type=CONTENT_TYPES[".py"], data=path.read_bytes())
-    return Project(root=path, name=_name(named.stem), main=path.name, modules=[module])
+    return Project(
+        root=path, source=path.parent, name=_name(named.stem), main=path.name, modules=[module]
+    )
 
 
 def _name(text: str) -> str:

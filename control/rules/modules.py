@@ -1,23 +1,10 @@
 """Which parts of an upload are modules, and of what kind."""
 
+from cloister import uploads
 from cloister.messages import Source
+from cloister.uploads import PYTHON, SCRIPT_BYTES
 from control.errors import BAD_UPLOAD, SCRIPT_TOO_LARGE, VALIDATION_FAILED, Refused
 from control.upload import Part
-
-SCRIPT_BYTES = 64 * 1024 * 1024
-PYTHON = "text/x-python"
-DATA = ("text/plain", "application/octet-stream", "application/source-map")
-UNSPECIFIC = (None, "application/octet-stream")
-"""What clients send for a file whose type they do not know."""
-
-_REASONS = {
-    "text/x-python-requirement": "packages cannot be installed; upload their Python source instead",
-    "application/wasm": "WebAssembly does not run here",
-    "application/javascript": "JavaScript does not run here",
-    "application/javascript+module": "JavaScript does not run here",
-    "text/javascript": "JavaScript does not run here",
-    "text/javascript+module": "JavaScript does not run here",
-}
 
 
 def sources(parts: list[Part], main_module: str) -> list[Source]:
@@ -52,12 +39,9 @@ def sources(parts: list[Part], main_module: str) -> list[Source]:
 
 def _source(part: Part) -> Source:
     name = part.module_name
-    if name.startswith("/") or ".." in name.split("/") or "\\" in name:
+    if uploads.bad_name(name):
         raise Refused(BAD_UPLOAD, f"{name!r} cannot be a module's name.")
-    content_type = part.content_type
-    if content_type in UNSPECIFIC:
-        content_type = PYTHON if name.endswith(".py") else "application/octet-stream"
-    if content_type != PYTHON and content_type not in DATA:
-        reason = _REASONS.get(content_type or "", "its content type is not known here")
+    content_type = uploads.kind(name, part.content_type)
+    if reason := uploads.refusal(content_type):
         raise Refused(VALIDATION_FAILED, f"Module {name!r} ({content_type}): {reason}.")
     return Source(name=name, content_type=content_type, data=part.data)

@@ -1,5 +1,7 @@
 """Attempts on the library's objects and on code that the library runs for a worker."""
 
+import sys
+
 import pytest
 from policy_cell import Cell
 from test_escapes_language import Escape, escape
@@ -227,7 +229,8 @@ GENERATED = [
             b: int = 2
         dataclass(C)()
         """,
-        "a field cannot be called",
+        # Newer Pythons look at a copy of the annotations, and twice at the default.
+        "a field cannot be called" if sys.version_info < (3, 12) else "KeyError: 'b'",
         "from dataclasses import dataclass\n@dataclass\nclass C:\n  a: int = 1\n  b: int = 2\nprint(C(3))",
         "C(a=3, b=2)",
     ),

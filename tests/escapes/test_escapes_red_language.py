@@ -80,7 +80,7 @@ ATTEMPTS = [
     Attempt(
         "super() of a foreign object",
         "class A:\n    def m(self): return super().__init__\nprint('ESCAPED', A.m(print))",
-        "obj must be an instance or subtype of type",
+        "instance or subtype of type",
         "class A:\n    def m(self): return super().__init__\nprint(A().m()())",
         "None",
     ),

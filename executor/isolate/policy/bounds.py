@@ -6,6 +6,7 @@ limit of the isolate is noticed; within it, the costliest source is refused or c
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_MODULES = 1_000
@@ -20,6 +21,12 @@ MAX_DEPTH = 400
 """Nesting of syntax nodes; an ``elif`` counts as one level below its ``if``."""
 RECURSION_LIMIT = 12_000
 """Python frames while compiling: a visitor uses about eight for a level of nesting."""
+MAX_CODE_BYTES = 7 * 1024 * 1024
+"""Compiled code of all modules together: it leaves the isolate in one frame, beside warnings."""
+MAX_ISSUES = 1_000
+"""Errors, and warnings, that are told of one worker."""
+MAX_MESSAGE_CHARS = 500
+"""Of one of them: names in it may be as long as a line."""
 
 
 @dataclass(slots=True)
@@ -33,8 +40,18 @@ class Budget:
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
+def excess(sources: Mapping[str, bytes]) -> str | None:
+    """Why these are more than anyone looks at, or None."""
+    if len(sources) > MAX_MODULES:
+        return f"the worker has more than {MAX_MODULES} modules; join some of them"
+    if sum(map(len, sources.values())) > MAX_TOTAL_BYTES:
+        size = f"{MAX_TOTAL_BYTES // 1024**2} MiB"
+        return f"the worker has more than {size} of Python source; keep data in KV, not in code"
+    return None
+
+
 def count_tokens(text: str) -> int:
-    """Roughly how many tokens the text has, never too few."""
+    """Roughly how many tokens the text has."""
     return _TOKEN.subn("", text)[1]
 
 
@@ -47,6 +64,14 @@ def measure(tree: ast.AST) -> tuple[int, int]:
         depth += 1
         level = _below(level)
     return count, depth
+
+
+def first_beyond(tree: ast.AST, depth: int) -> int:
+    """The line of the first node that is nested deeper; 0 if none is known."""
+    level: list[ast.AST] = [tree]
+    for _ in range(depth):
+        level = _below(level)
+    return min((node.lineno for node in level if hasattr(node, "lineno")), default=0)
 
 
 def _below(level: list[ast.AST]) -> list[ast.AST]:

@@ -12,25 +12,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import msgspec
+
 from executor.isolate.frames import Issue
 from executor.isolate.policy.bounds import (
+    MAX_CODE_BYTES,
     MAX_DEPTH,
-    MAX_MODULES,
+    MAX_ISSUES,
+    MAX_MESSAGE_CHARS,
     MAX_NODES,
     MAX_TOKENS,
-    MAX_TOTAL_BYTES,
     RECURSION_LIMIT,
     Budget,
     count_tokens,
+    excess,
+    first_beyond,
     measure,
 )
-from executor.isolate.policy.facades import FACADE_NAMES
+from executor.isolate.policy.facades import FACADE_NAMES, HINTS
 from executor.isolate.policy.sources import (
     PLATFORM_MODULES,
     ModuleFile,
     SourceRefused,
     decode,
     issue,
+    lines,
     module_of,
 )
 from executor.isolate.policy.transformer import Policy
@@ -39,6 +45,11 @@ from executor.isolate.policy.transformer.scopes import names_bound_by
 
 REBINDABLE = ("type", "getattr", "hasattr", *SELF_MATCHING)
 """Builtins that are rewritten, unless the module gives the name a meaning of its own."""
+
+TOO_DEEP = (
+    f"the code is nested more than {MAX_DEPTH} levels deep; split the expression or the chain"
+)
+_SMALLER = "split it into several workers, or keep data in KV, not in code"
 
 
 @dataclass(slots=True)
@@ -49,13 +60,38 @@ class CompileResult:
     errors: list[Issue] = field(default_factory=list)
     warnings: list[Issue] = field(default_factory=list)
 
+    def finish(self, main: str) -> None:
+        """Bound what is told, and leave no code if there is an error."""
+        if sum(map(len, self.modules.values())) > MAX_CODE_BYTES:
+            size = f"{MAX_CODE_BYTES // 1024**2} MiB"
+            reason = f"the compiled worker is larger than {size}; keep data in KV, not in code"
+            self.errors.append(issue(main, reason))
+        if self.errors:
+            self.modules.clear()
+        self.errors[:], self.warnings[:] = _bounded(self.errors), _bounded(self.warnings)
+
+
+def _bounded(issues: list[Issue]) -> list[Issue]:
+    told = [
+        msgspec.structs.replace(each, message=_shortened(each.message))
+        for each in issues[:MAX_ISSUES]
+    ]
+    left = len(issues) - len(told)
+    return [*told, Issue(message=f"... and {left} more")] if left else told
+
+
+def _shortened(message: str) -> str:
+    if len(message) <= MAX_MESSAGE_CHARS:
+        return message
+    half = MAX_MESSAGE_CHARS // 2
+    return f"{message[:half]}[...]{message[-half:]}"
+
 
 def compile_sources(sources: dict[str, bytes], main: str) -> CompileResult:
     """Compile every module of a worker. ``errors`` empty means that all of it can run."""
     result = CompileResult()
-    if len(sources) > MAX_MODULES or sum(map(len, sources.values())) > MAX_TOTAL_BYTES:
-        limit = f"{MAX_MODULES} modules or {MAX_TOTAL_BYTES // 1024**2} MiB of Python source"
-        result.errors.append(issue(main, f"the worker has more than {limit}"))
+    if reason := excess(sources):
+        result.errors.append(issue(main, reason))
         return result
     files = _module_files(sources, main, result)
     if main not in sources:
@@ -65,8 +101,7 @@ def compile_sources(sources: dict[str, bytes], main: str) -> CompileResult:
     with _deep_enough():
         for file in files:
             _compile(file, sources[file.file], available, budget, result)
-    if result.errors:
-        result.modules.clear()
+    result.finish(main)
     return result
 
 
@@ -101,23 +136,26 @@ def _compile(
         _spend_tokens(text, budget)
         tree = _parse(text, module.file, out)
         _spend_nodes(tree, budget)
-        code = _transform(tree, module.file, available, out)
+        code = _transform(tree, text, module.file, available, out)
+        if code is not None:
+            packed = marshal.dumps((module.file, module.is_package, code))
+            out.modules[module.name] = packed
     except SourceRefused as refused:
-        out.errors.append(issue(module.file, str(refused)))
+        out.errors.append(issue(module.file, str(refused), refused.line))
     except SyntaxError as error:
         out.errors.append(_syntax_issue(module.file, error))
-    except (RecursionError, MemoryError, OverflowError, ValueError, SystemError) as error:
-        reason = f"the code is too complex to compile ({type(error).__name__})"
+    except RecursionError:
+        out.errors.append(issue(module.file, TOO_DEEP))
+    except (MemoryError, OverflowError, ValueError, SystemError) as error:
+        reason = f"the code is nested too deeply, or too large, to compile ({type(error).__name__})"
         out.errors.append(issue(module.file, reason))
-    else:
-        out.modules[module.name] = marshal.dumps((module.file, module.is_package, code))
 
 
 def _spend_tokens(text: str, budget: Budget) -> None:
     """Count a module's tokens. Raises ``SourceRefused`` beyond the bound, before any parsing."""
     budget.tokens -= count_tokens(text)
     if budget.tokens < 0:
-        raise SourceRefused(f"the worker has more than {MAX_TOKENS} tokens")
+        raise SourceRefused(f"the worker has more than {MAX_TOKENS} tokens; {_SMALLER}")
 
 
 def _spend_nodes(tree: ast.Module, budget: Budget) -> None:
@@ -125,9 +163,9 @@ def _spend_nodes(tree: ast.Module, budget: Budget) -> None:
     count, depth = measure(tree)
     budget.nodes -= count
     if budget.nodes < 0:
-        raise SourceRefused(f"the worker has more than {MAX_NODES} syntax nodes")
+        raise SourceRefused(f"the worker has more than {MAX_NODES} syntax nodes; {_SMALLER}")
     if depth > MAX_DEPTH:
-        raise SourceRefused(f"the code is nested more than {MAX_DEPTH} levels deep")
+        raise SourceRefused(TOO_DEEP, first_beyond(tree, MAX_DEPTH))
 
 
 def _parse(text: str, file: str, out: CompileResult) -> ast.Module:
@@ -139,20 +177,54 @@ def _parse(text: str, file: str, out: CompileResult) -> ast.Module:
 
 
 def _transform(
-    tree: ast.Module, file: str, available: frozenset[str], out: CompileResult
+    tree: ast.Module, text: str, file: str, available: frozenset[str], out: CompileResult
 ) -> types.CodeType | None:
     policy = Policy(file, available=available, future_annotations=_has_future_annotations(tree))
     policy.defined = _defined_names(tree)
+    policy.hints = HINTS
     tree = policy.visit(tree)
-    out.warnings.extend(policy.notes)
-    out.errors.extend(policy.refusals)
+    out.warnings.extend(_in_characters(policy.notes, text))
     if policy.refusals:
+        refusals = _in_characters(policy.refusals, text) + _late_errors(text, file)
+        out.errors.extend(sorted(refusals, key=lambda each: (each.line, each.column)))
         return None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        code = compile(tree, file, "exec", dont_inherit=True, optimize=0)
+        try:
+            code = compile(tree, file, "exec", dont_inherit=True, optimize=0)
+        except SyntaxError as error:
+            out.errors.extend(_in_characters([_syntax_issue(file, error)], text))
+            return None
     out.warnings.extend(issue(file, str(w.message), w.lineno) for w in caught)
     return code
+
+
+def _late_errors(text: str, file: str) -> list[Issue]:
+    """What the interpreter itself finds wrong only after parsing, such as a stray ``return``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(ast.parse(text, file), file, "exec", dont_inherit=True, optimize=0)
+        except SyntaxError as error:
+            return _in_characters([_syntax_issue(file, error)], text)
+        except (RecursionError, MemoryError, OverflowError, ValueError, SystemError):
+            return []  # there are other reasons already
+    return []
+
+
+def _in_characters(issues: list[Issue], text: str) -> list[Issue]:
+    """The same with columns that count characters, not bytes as the interpreter does."""
+    if not issues or text.isascii():
+        return issues
+    found = [line.encode() for line in lines(text)]
+
+    def moved(each: Issue) -> Issue:
+        if not 0 < each.line <= len(found):
+            return each
+        before = found[each.line - 1][: max(0, each.column - 1)]
+        return msgspec.structs.replace(each, column=len(before.decode("utf-8", "ignore")) + 1)
+
+    return [moved(each) for each in issues]
 
 
 def _syntax_issue(file: str, error: SyntaxError) -> Issue:

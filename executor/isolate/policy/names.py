@@ -108,12 +108,21 @@ _CLASS_TREE = "it leads to the class tree; use isinstance(), issubclass() or sup
 _NO_METACLASS = "metaclasses are not available; use __init_subclass__ or a class decorator"
 _INTERPRETER = "it belongs to the interpreter"
 
+_DUNDER_FORM = "names of this form belong to the interpreter; take off the underscores at the end"
+
+_LEADS_ON = {
+    "tb_": "it leads to frames; the module traceback formats an exception and its lines",
+    "co_": "it leads to code objects; __name__ and __qualname__ say which function it is",
+    "mro": "it leads to the class tree; use isinstance(), issubclass() or super()",
+}
+"""Why, by the first letters of an interpreter's attribute."""
+
 FORBIDDEN_DUNDERS: dict[str, str] = {
-    "__globals__": "it is the namespace of a function's module",
-    "__code__": "it is a code object",
-    "__closure__": "it holds the cells of a function",
-    "__builtins__": "it holds the interpreter's own functions",
-    "__subclasses__": "it lists every class of the interpreter",
+    "__globals__": "it is the namespace of a function's module; globals() is a copy of your own",
+    "__code__": "it is a code object; __name__ and __qualname__ say which function it is",
+    "__closure__": "it holds the cells of a function; return the values from it",
+    "__builtins__": "it holds the interpreter's own functions; call them by their names",
+    "__subclasses__": "it lists every class of the interpreter; keep a list in __init_subclass__",
     "__mro__": _CLASS_TREE,
     "__bases__": _CLASS_TREE,
     "__base__": _CLASS_TREE,
@@ -122,18 +131,18 @@ FORBIDDEN_DUNDERS: dict[str, str] = {
     "__reduce_ex__": _REBUILDS,
     "__getnewargs__": _REBUILDS,
     "__getnewargs_ex__": _REBUILDS,
-    "__self__": "it leads from a method to the object or module that owns it",
-    "__self_class__": "it leads into super()",
-    "__thisclass__": "it leads into super()",
-    "__loader__": "it loads modules",
-    "__spec__": "it leads to a module's loader",
-    "__cached__": "it is a path of the platform",
+    "__self__": "it leads from a method to its owner; keep the object in a variable",
+    "__self_class__": "it leads into super(); use type(self)",
+    "__thisclass__": "it leads into super(); name the class",
+    "__loader__": "it loads modules; use importlib.import_module()",
+    "__spec__": "it leads to a module's loader; use __name__ and __package__",
+    "__cached__": "it is a path of the platform; use __file__",
     "__import__": "use the import statement, or importlib.import_module()",
     "__build_class__": "use a class statement",
     "__prepare__": _NO_METACLASS,
     "__instancecheck__": _NO_METACLASS,
     "__subclasscheck__": _NO_METACLASS,
-    "__mro_entries__": "it replaces base classes",
+    "__mro_entries__": "it replaces base classes; name the class to extend",
     "__forward_code__": "it is a code object",
     "__callback__": "it leads to the runtime's callbacks",
     "__weakrefoffset__": _INTERPRETER,
@@ -144,7 +153,7 @@ FORBIDDEN_DUNDERS: dict[str, str] = {
     "__warningregistry__": _INTERPRETER,
     "__classcell__": _INTERPRETER,
     "__typing_subst__": "it belongs to typing",
-    "__buffer__": "it exposes memory",
+    "__buffer__": "it exposes memory; give out bytes or a memoryview of them",
     "__release_buffer__": "it exposes memory",
 }
 """Dunder names refused at upload on every object, each with the reason."""
@@ -273,9 +282,9 @@ def is_plain(name: str) -> bool:
 def refusal(name: str) -> str | None:
     """Why the attribute is refused on every object, or None."""
     if name in INTERPRETER_ATTRIBUTES:
-        return "it leads to frames, code objects or the class tree"
+        return _LEADS_ON.get(name[:3], "it leads to frames, code objects or the class tree")
     if name in METACLASS_ATTRIBUTES:
-        return "it belongs to the metaclass"
+        return "it belongs to the metaclass; enums and abstract classes have public methods"
     if "$" in name:
         return "it belongs to the policy"
     return FORBIDDEN_DUNDERS.get(name)
@@ -289,4 +298,4 @@ def definition_refusal(name: str, *, in_class: bool) -> str | None:
         return None
     if name in (DEFINABLE_DUNDERS if in_class else MODULE_DUNDERS):
         return None
-    return FORBIDDEN_DUNDERS.get(name, "names of this form belong to the interpreter")
+    return FORBIDDEN_DUNDERS.get(name, _DUNDER_FORM)

@@ -1,9 +1,12 @@
 """From uploaded files to modules: names, packages, encodings."""
 
 import codecs
+import io
 import keyword
 import re
 import sys
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from executor.isolate.frames import Issue
@@ -46,7 +49,11 @@ class ModuleFile:
 
 
 class SourceRefused(Exception):
-    """The file cannot be a module; the text says why."""
+    """The file cannot be a module; the text says why, and ``line`` where, if that is known."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 def module_of(file: str, main: str) -> ModuleFile | None:
@@ -68,7 +75,12 @@ def module_of(file: str, main: str) -> ModuleFile | None:
         raise SourceRefused("a package needs a directory of its own")
     for name in names:
         if not name.isidentifier() or keyword.iskeyword(name):
-            raise SourceRefused(f'"{name}" is not a Python module name')
+            raise SourceRefused(f'"{name}" is not a Python module name; rename the file')
+        if unicodedata.normalize("NFKC", name) != name:
+            raise SourceRefused(
+                f'"{name}" is not how Python reads this name; '
+                f'rename the file to "{unicodedata.normalize("NFKC", name)}"'
+            )
     if names[0] in RESERVED:
         raise SourceRefused(f'"{names[0]}" would shadow a module of that name; rename the file')
     return ModuleFile(".".join(names), file, is_package)
@@ -95,27 +107,46 @@ def decode(data: bytes) -> str:
         SourceRefused: it is too large, not UTF-8, declares another encoding, or has null bytes.
     """
     if len(data) > MAX_MODULE_BYTES:
-        raise SourceRefused(f"the file is larger than {MAX_MODULE_BYTES // 1024} KiB")
-    if b"\0" in data:
-        raise SourceRefused("the file contains null bytes")
-    for line in data.splitlines()[:2] if len(data) < 1_000 else data[:1_000].splitlines()[:2]:
-        _check_cookie(line)
+        size = f"{MAX_MODULE_BYTES // 1024} KiB"
+        raise SourceRefused(f"the file is larger than {size}; keep data in KV, not in code")
+    if (at := data.find(b"\0")) >= 0:
+        raise SourceRefused("the file contains null bytes; save it as UTF-8 text", _line(data, at))
+    data = data.removeprefix(codecs.BOM_UTF8)
+    for number, line in enumerate(data[:1_000].splitlines()[:2], 1):
+        _check_cookie(line, number)
     try:
-        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise SourceRefused(f"the file is not UTF-8 (byte {error.start})") from None
-    if max(map(len, text.splitlines()), default=0) > MAX_LINE_CHARS:
-        raise SourceRefused(f"a line is longer than {MAX_LINE_CHARS} characters")
+        at = _line(data, error.start)
+        raise SourceRefused(
+            f"the file is not UTF-8 (byte {error.start}); save it as UTF-8", at
+        ) from None
+    for number, text_line in enumerate(lines(text), 1):
+        if len(text_line) > MAX_LINE_CHARS:
+            raise SourceRefused(f"the line is longer than {MAX_LINE_CHARS} characters", number)
     return text
 
 
-def _check_cookie(line: bytes) -> None:
+def lines(text: str) -> Iterator[str]:
+    """The lines as the parser counts them, each with its end."""
+    return iter(io.StringIO(text, newline=None))
+
+
+def _line(data: bytes, at: int) -> int:
+    """The number of the line that the byte is on."""
+    before = data[:at].replace(b"\r\n", b"\n")
+    return before.count(b"\n") + before.count(b"\r") + 1
+
+
+def _check_cookie(line: bytes, number: int) -> None:
     cookie = _COOKIE.match(line)
     if not cookie:
         return
     name = cookie.group(1).decode("ascii", "replace").lower().replace("_", "-")
     if name.removesuffix("-unix") not in _ENCODINGS | {"utf8", "us-ascii"}:
-        raise SourceRefused(f'the encoding "{name}" is not accepted; save the file as UTF-8')
+        raise SourceRefused(
+            f'the encoding "{name[:40]}" is not accepted; save the file as UTF-8', number
+        )
 
 
 def issue(file: str, message: str, line: int = 0, column: int = 0) -> Issue:

@@ -42,7 +42,8 @@ class Walker(RestrictingNodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> Any:
         """Refuse a node that no family knows."""
-        self.refuse(node, f"{type(node).__name__} is not part of the language that workers may use")
+        name = type(node).__name__
+        self.refuse(node, f"this syntax ({name}) is not part of the language that workers may use")
         return node
 
     def node_contents_visit(self, node: Node, skip: str = "") -> Node:
@@ -76,7 +77,7 @@ class Walker(RestrictingNodeTransformer):
         self.notes.append(self._issue(node, message))
 
     def _issue(self, node: ast.AST, message: str) -> Issue:
-        line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1
+        line, column = _position(node)
         return Issue(message=message, module=self.file, line=line, column=column)
 
     @property
@@ -101,7 +102,7 @@ class Walker(RestrictingNodeTransformer):
         if reason := definition_refusal(name, in_class=in_class):
             self.refuse(node, f'"{name}" cannot be defined by a worker: {reason}')
         if in_class and name in CHECKED_METHODS and not isinstance(node, ast.FunctionDef):
-            self.refuse(node, f'"{name}" must be defined with def')
+            self.refuse(node, f'"{name}" must be defined with def: what it returns is checked')
 
     def check_type_parameters(self, node: ast.AST) -> None:
         """Refuse ``def f[T]`` and ``class C[T]`` where the interpreter has them."""
@@ -134,6 +135,13 @@ class Walker(RestrictingNodeTransformer):
             if node.id in scope.parameters:
                 return None
         return None
+
+
+def _position(node: ast.AST) -> tuple[int, int]:
+    """Line and column, from 1: of an attribute its name, which may be lines below its object."""
+    if isinstance(node, ast.Attribute) and node.end_lineno and node.end_col_offset:
+        return node.end_lineno, max(1, node.end_col_offset - len(node.attr.encode()) + 1)
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1
 
 
 def visitors(policy: type) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Imports, in all their forms."""
 
 import ast
+from collections.abc import Mapping
 from typing import Any
 
 from executor.isolate.policy.transformer import hidden
@@ -13,6 +14,9 @@ class Imports(Walker):
     The interpreter's own opcodes fall back to ``sys.modules``, where the real modules are.
     """
 
+    hints: Mapping[str, str] = {}
+    """What to use instead of modules that are not there."""
+
     def visit_Import(self, node: ast.Import) -> Any:
         """``import a.b`` binds ``a``; ``import a.b as c`` binds ``a.b``."""
         return [self._import(node, alias) for alias in node.names]
@@ -20,7 +24,7 @@ class Imports(Walker):
     def _import(self, node: ast.Import, alias: ast.alias) -> ast.Assign:
         self._check_available(node, alias.name)
         bound = alias.asname or alias.name.partition(".")[0]
-        self.check_binding(node, bound)
+        self.check_binding(alias, bound)
         guard = hidden.IMPORT_LEAF if alias.asname else hidden.IMPORT
         call = hidden_call(guard, ast.Constant(alias.name), at=node)
         return _assign(node, ast.Name(bound, ast.Store()), call)
@@ -34,8 +38,8 @@ class Imports(Walker):
         if any(alias.name == "*" for alias in node.names):
             return self._import_all(node)
         bound = [alias.asname or alias.name for alias in node.names]
-        for name in bound:
-            self.check_binding(node, name)
+        for alias, name in zip(node.names, bound, strict=True):
+            self.check_binding(alias, name)
         names = ast.Tuple([ast.Constant(alias.name) for alias in node.names], ast.Load())
         call = hidden_call(hidden.IMPORT_FROM, *self._source(node), names, at=node)
         targets: list[ast.expr] = [ast.Name(name, ast.Store()) for name in bound]
@@ -43,7 +47,7 @@ class Imports(Walker):
 
     def _import_all(self, node: ast.ImportFrom) -> ast.AST:
         if self.scope.kind != "module":
-            self.refuse(node, "import * is only allowed at module level")
+            self.refuse(node, "import * is only allowed at module level; name what you import")
         call = hidden_call(hidden.IMPORT_ALL, *self._source(node), at=node)
         return ast.copy_location(ast.Expr(call), node)
 
@@ -55,7 +59,11 @@ class Imports(Walker):
         parts = name.split(".")
         prefixes = {".".join(parts[: i + 1]) for i in range(len(parts))}
         if not prefixes <= self.available:
-            self.note(node, f'module "{name}" is not available; its import will fail when it runs')
+            hint = self.hints.get(name) or self.hints.get(parts[0])
+            reason = f"; {hint}" if hint else ""
+            self.note(
+                node, f'module "{name}" is not available: its import fails when it runs{reason}'
+            )
 
 
 def _assign(node: ast.stmt, target: ast.expr, value: ast.expr) -> ast.Assign:

@@ -78,7 +78,10 @@ class Patterns(Walker):
             case _:
                 pass
         if self.scope.kind == "class":
-            self.refuse(cls, "a pattern in a class body cannot have positional parts")
+            self.refuse(
+                cls,
+                "a pattern in a class body cannot have positional parts; name them: Point(x=0)",
+            )
         self._patterns += 1
         name = f"{hidden.PATTERN_CLASS}{self._patterns}"
         checked = hidden_call(hidden.MATCHABLE, cls, at=cls)

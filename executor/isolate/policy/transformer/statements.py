@@ -41,7 +41,7 @@ class Statements(Walker):
         targets = [t for t in node.targets if not _is_match_args(t)]
         verified = len(targets) < len(node.targets)
         if verified and self.scope.kind != "class":
-            self.refuse(node, '"__match_args__" has a meaning only in a class')
+            self.refuse(node, '"__match_args__" has a meaning only in a class; bind it there')
         self.visited(targets)
         node.value = self.visit(node.value)
         if verified:
