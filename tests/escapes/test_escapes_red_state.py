@@ -455,7 +455,7 @@ FOREIGN = [
         L.__copy__(x)
         raise ValueError(json.dumps("as before"))
         """,
-        '"as before"',
+        "__class__ must be a class, not a C object",
         """
         import collections, copy
         class L(collections.UserList): pass

@@ -279,7 +279,7 @@ TYPES = [
         M().m(Claims())
         print("ESCAPED", got)
         """,
-        "dispatch() takes a class, not K",
+        "__class__ must be a class, not a K object",
         """
         import functools
         class M:

@@ -26,6 +26,7 @@ from typing import Any
 from executor.isolate.policy.facades.loggers import BASES
 from executor.isolate.policy.formatting import Formatter
 from executor.isolate.policy.kinds import METACLASSES
+from executor.isolate.policy.methods import attribute_getter
 from executor.isolate.policy.names import is_dunder, is_plain
 from executor.isolate.policy.ownership import is_class, is_own_class
 from executor.isolate.policy.receivers import guard_class
@@ -124,11 +125,9 @@ def build_class(
     ):
         for base in resolved:
             _check_match_args(base)
-    if resolved is not bases:
-        keywords["metaclass"] = _with_original_bases(name, bases, resolved, keywords)
+    keywords["metaclass"] = _maker(name, bases, resolved, keywords)
     cls = builtins.__build_class__(body, name, *resolved, **keywords)
     is_own_class(cls)  # known from here on to the checks in methods
-    _check_slots(cls)
     if typing.NamedTuple in bases:
         guard_class(cls)
     return cls
@@ -160,16 +159,24 @@ _ALIASES = frozenset(
 """Types of what may stand for a class in a list of bases."""
 
 
-def _with_original_bases(
+def _maker(
     name: str, bases: tuple[Any, ...], resolved: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Callable[..., Any]:
-    """A metaclass that does what the interpreter does when it resolves bases itself."""
+    """A metaclass that checks what the class body has defined, before anything sees the class.
+
+    Besides, it does what the interpreter does when it resolves bases itself.
+    """
     kind, namespace, keywords_left = types.prepare_class(name, resolved, keywords)
     keywords.clear()
     keywords.update(keywords_left)
 
-    def make(name: str, _bases: Any, namespace: Any, **more: Any) -> Any:
-        namespace["__orig_bases__"] = bases
+    def make(name: str, _bases: Any, namespace: Any, /, **more: Any) -> Any:
+        if resolved is not bases:
+            namespace["__orig_bases__"] = bases
+        if "__slots__" in namespace:
+            namespace["__slots__"] = _checked_slots(namespace["__slots__"])
+        if "__getattribute__" in namespace:
+            namespace["__getattribute__"] = attribute_getter(namespace["__getattribute__"])
         return kind(name, resolved, namespace, **more)
 
     make.__prepare__ = lambda *_arguments, **_keywords: namespace  # type: ignore[attr-defined]
@@ -252,7 +259,15 @@ _METACLASSES = frozenset(
 )
 
 
-def _check_slots(cls: Any) -> None:
-    for name in vars(cls) if isinstance(cls, type) else ():
-        if is_dunder(name) and isinstance(vars(cls)[name], types.MemberDescriptorType):
-            raise TypeError(f"__slots__ cannot contain {name!r}")
+def _checked_slots(slots: Any) -> Any:
+    """The names in ``__slots__``, read once.
+
+    Raises:
+        TypeError: one is no text, or belongs to the interpreter: in an instance it would take the
+            place of what the interpreter finds on the class.
+    """
+    names = slots if type(slots) in (str, dict) else tuple(slots)
+    for slot in (names,) if type(names) is str else names:
+        if type(slot) is not str or (is_dunder(slot) and slot not in ("__dict__", "__weakref__")):
+            raise TypeError(f"__slots__ cannot contain {slot!r}")
+    return names

@@ -1,6 +1,9 @@
 """Names whose meaning depends on the object: what reading each of them gives."""
 
+import threading
 import types
+import typing
+import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -34,10 +37,20 @@ def _obj(value: Any, name: str, get: Getter) -> Any:
     result = get(value, name)
     if is_own(result) or type(result) in _PLAIN_DATA:
         return result
-    if is_class(value) or isinstance(_receiver(value), BaseException):
+    source = _receiver(value)
+    if is_class(value) or isinstance(source, (BaseException, *_FORWARDING)):
         raise refused(value, name)
     return result
 
+
+_FORWARDING = (
+    types.MethodType,
+    types.GenericAlias,
+    weakref.ProxyType,
+    weakref.CallableProxyType,
+    vars(typing)["_BaseGenericAlias"],
+)
+"""Types whose objects answer with the attributes of another object."""
 
 _PLAIN_DATA = frozenset({type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set})
 
@@ -56,8 +69,14 @@ def _dict(value: Any, name: str, get: Getter) -> Any:
     if is_own(value) and type(value) is not super:
         return get(value, name)
     if type(value) in guards.writable_types:
-        return without_internals(vars(value))
+        shown = without_internals(vars(value))
+        return {key: item for key, item in shown.items() if is_plain(key) or _is_bag(value)}
     raise refused(value, name)
+
+
+def _is_bag(value: Any) -> bool:
+    """Whether nothing is in the object but what the worker put there."""
+    return type(value) in (types.SimpleNamespace, threading.local)
 
 
 def public_namespace(value: Any) -> dict[str, Any]:

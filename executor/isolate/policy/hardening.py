@@ -51,6 +51,7 @@ def harden() -> None:
     writable.install()
     zones.load()
     zones.install()
+    _replace(functools, "update_wrapper", functional.update_wrapper_of_library)
     _guard_copy()
     _guard_dataclasses()
     _guard_enum()
@@ -102,6 +103,7 @@ def _guard_asyncio() -> None:
     """No object of a worker counts as a future: ``asyncio`` hands futures its contexts."""
     for module in (asyncio, asyncio.base_futures, asyncio.futures):
         _replace(module, "isfuture", tasks.isfuture)
+    _replace(asyncio.TaskGroup, "create_task", tasks.create_task_in_group)
 
 
 def _guard_enum() -> None:
@@ -129,6 +131,9 @@ def _guard_dataclasses() -> None:
 
     _replace(dataclasses, "_get_field", get_field)
     _replace(dataclasses, "_is_type", _is_type)
+    _replace(dataclasses, "fields", structures.fields)
+    for name in {"replace", "_replace"} & vars(dataclasses).keys():
+        _replace(dataclasses, name, structures.replace)
 
 
 def _is_type(

@@ -54,10 +54,15 @@ def get_type_hints(
     hints: dict[str, Any] = {}
     for annotations, namespace, names in _annotated(obj):
         given = {**(names if globalns is None else globalns), **(localns or {})}
-        scope = _Scope(namespace if globalns is None else None, given)
+        scope = _Scope(namespace if globalns is None else None, _visible(given))
         holder = type("Annotated", (), {"__annotations__": annotations})
         hints |= _library_get_type_hints(holder, scope, _Scope(None, {}), include_extras)
     return {name: without_metaclass(hint) for name, hint in hints.items()}
+
+
+def _visible(names: dict[Any, Any]) -> dict[str, Any]:
+    """The names that an annotation can spell: none of them is a guard's."""
+    return {name: value for name, value in names.items() if type(name) is str and "$" not in name}
 
 
 _Part = tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]

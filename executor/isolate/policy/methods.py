@@ -1,5 +1,6 @@
 """Methods of the worker's classes that the library trusts: what they are given and give."""
 
+import types
 from typing import Any
 
 from executor.isolate.policy.kinds import without_metaclass
@@ -51,3 +52,24 @@ def _check_made(made: Any) -> None:
     if is_own(made) or (not is_class(made) and type(made).__dictoffset__ == 0):
         return
     raise TypeError(f"__new__ cannot return a {type(made).__name__} object of the platform")
+
+
+def attribute_getter(function: Any) -> Any:
+    """A class's ``__getattribute__``: what it gives for ``__class__`` is a class.
+
+    The interpreter looks the class up among those that it knows, such as the ones that an abstract
+    class has seen; an object that equals all of them would be handed each.
+
+    Raises:
+        TypeError: it is not a function.
+    """
+    if type(function) is not types.FunctionType:
+        raise TypeError("__getattribute__ must be a function")
+
+    def get_attribute(self: Any, name: str, /) -> Any:
+        value = function(self, name)
+        if name == "__class__" and not is_class(value):
+            raise TypeError(f"__class__ must be a class, not a {type(value).__name__} object")
+        return value
+
+    return get_attribute

@@ -21,6 +21,9 @@ SPARE_BUILTINS = 4
 that isolates share until then."""
 
 
+_ORDINARY_NAMES = ("__main__", "__about__")
+
+
 class ModuleSpace:
     """The modules of one worker version, executed when first imported.
 
@@ -110,6 +113,9 @@ class ModuleSpace:
     def _new_module(self, name: str, file: str, *, is_package: bool) -> types.ModuleType:
         if name in sys.modules and not ownership.is_own_module(sys.modules[name]):
             raise ImportError(f"the module name {name!r} is taken by the platform")
+        last = name.rpartition(".")[2]  # it becomes an attribute of its package
+        if definition_refusal(last, in_class=False) and last not in _ORDINARY_NAMES:
+            raise ImportError(f"the module name {name!r} belongs to the interpreter")
         module = types.ModuleType(name)
         package = name if is_package else name.rpartition(".")[0]
         vars(module).update(__file__=file, __package__=package, __builtins__={})

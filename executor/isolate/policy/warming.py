@@ -5,6 +5,7 @@ import decimal
 import encodings.idna
 import mimetypes
 import time
+import typing
 import zoneinfo
 
 from executor.isolate.env import BINDINGS, Env
@@ -38,7 +39,18 @@ def warm_up() -> None:
     result = compile_sources({"warm.py": _WARM_SOURCE}, "warm.py")
     if result.errors:
         raise RuntimeError(f"the language policy does not work here: {result.errors[0].message}")
+    forget_annotations()
     tripwire.install()
+
+
+def forget_annotations() -> None:
+    """Empty the caches of ``typing``.
+
+    They compare what a worker's annotations hold with what the library's do, some of which a worker
+    must not hold.
+    """
+    for clear in vars(typing)["_cleanups"]:
+        clear()
 
 
 def load_late_parts() -> None:

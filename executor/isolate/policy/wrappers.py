@@ -1,6 +1,7 @@
 """Functions around others, with their parameters: such a call costs a fraction of ``*args``."""
 
 import functools
+import re
 import types
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 FILE = "<check>"
 """The file name of their code; no file of a worker has it."""
 
+_PLACE = re.compile("CALL|FIRST")
 _VARIADIC, _KEYWORDS = 0x04, 0x08
 _FUNCTIONS = (types.FunctionType, functools._lru_cache_wrapper)
 _COPIED = ("__module__", "__name__", "__qualname__", "__doc__")
@@ -21,7 +23,8 @@ def around(function: Any, template: str, names: dict[str, Any]) -> Any:
     called so.
     """
     parameters, arguments, first = _parameters(function)
-    code = template.replace("CALL", f"__function__({arguments})").replace("FIRST", first)
+    parts = {"CALL": f"__function__({arguments})", "FIRST": first}
+    code = _PLACE.sub(lambda found: parts[found[0]], template)
     wrapper = _maker(parameters, code, tuple(names))(function, *names.values())
     if type(function) is types.FunctionType:
         wrapper.__defaults__ = function.__defaults__

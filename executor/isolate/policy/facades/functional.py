@@ -17,6 +17,7 @@ _UPDATED = functools.WRAPPER_UPDATES
 _MAX_WRAPPERS = 100
 
 _library_singledispatch = functools.singledispatch
+_library_update_wrapper = functools.update_wrapper
 
 
 def own_function(value: Any) -> Any:
@@ -62,6 +63,25 @@ def update_wrapper(
         wrapper.__dict__.update(_attributes(wrapped))
     wrapper.__wrapped__ = wrapped
     return wrapper
+
+
+def update_wrapper_of_library(
+    wrapper: Any,
+    wrapped: Any,
+    assigned: Iterable[str] = _ASSIGNED,
+    updated: Iterable[str] = _UPDATED,
+) -> Any:
+    """What the library's own decorators call, with whatever a worker has them decorate.
+
+    Of what the worker did not make it copies only the name and the documentation: the rest of a
+    class are its methods and tables.
+    """
+    if is_class(wrapped) or not (is_own(wrapped) or own_function(wrapped)):
+        assigned, updated = set(assigned) & _DESCRIBING, ()
+    return _library_update_wrapper(wrapper, wrapped, assigned, updated)
+
+
+_DESCRIBING = {"__module__", "__name__", "__qualname__", "__doc__"}
 
 
 def _attributes(wrapped: Any) -> dict[str, Any]:

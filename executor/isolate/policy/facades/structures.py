@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, overload
 
 from executor.isolate.policy import guards, receivers
-from executor.isolate.policy.generated import check_field_name, check_fields
+from executor.isolate.policy.generated import (
+    GeneratedTextRefused,
+    check_field_name,
+    check_fields,
+)
 from executor.isolate.policy.kinds import ABCMeta, EnumType
-from executor.isolate.policy.names import is_dunder, is_plain, refusal
-from executor.isolate.policy.ownership import is_own_class
+from executor.isolate.policy.names import GUARDED_PUBLIC, is_dunder, is_plain, refusal
+from executor.isolate.policy.ownership import is_class, is_own_class
 
 
 def check_member_names(names: Any) -> Any:
@@ -42,11 +46,56 @@ def dataclass(cls: type | None = None, /, **options: Any) -> Any:
         return lambda decorated: dataclass(decorated, **options)
     check_fields(guards.write_own(cls))
     fields = [name for name in vars(cls).get("__annotations__", {}) if check_field_name(name)]
+    for name in fields:
+        _check_inherited(cls, name)
     if not all(map(is_plain, fields)):
         options["match_args"] = False  # patterns read names without a guard
     made: type = dataclasses.dataclass(cls, **options)
     is_own_class(made)  # slots=True makes another class
     return made
+
+
+def _check_inherited(cls: type, name: str) -> None:
+    """Refuse a field whose name is guarded on what the class extends: the library reads fields.
+
+    Raises:
+        GeneratedTextRefused: the class extends ``str``, say, and the field is called "format".
+    """
+    for base in cls.__mro__ if name in GUARDED_PUBLIC else ():
+        if name in vars(base) and not is_own_class(base):
+            reason = f"{base.__name__} has an attribute of that name"
+            raise GeneratedTextRefused(f"a field cannot be called {name!r}: {reason}")
+
+
+def fields(class_or_instance: Any) -> tuple[dataclasses.Field[Any], ...]:
+    """``dataclasses.fields``: those of the class, whatever its instance says."""
+    is_instance = not is_class(class_or_instance)
+    return _library_fields(type(class_or_instance) if is_instance else class_or_instance)
+
+
+def replace(obj: Any, /, **changes: Any) -> Any:
+    """``dataclasses.replace``, of the fields of the object's class."""
+    cls = type(obj)
+    if not dataclasses.is_dataclass(cls):
+        raise TypeError("replace() should be called on dataclass instances")
+    class_variable, init_variable = (
+        vars(dataclasses)[name] for name in ("_FIELD_CLASSVAR", "_FIELD_INITVAR")
+    )
+    known: dict[str, Any] = cls.__dataclass_fields__
+    for field in known.values():
+        if field._field_type is class_variable:
+            continue
+        if not field.init:
+            if field.name in changes:
+                raise ValueError(f"field {field.name} is declared with init=False")
+        elif field.name not in changes:
+            if field._field_type is init_variable and field.default is dataclasses.MISSING:
+                raise ValueError(f"InitVar {field.name!r} must be specified with replace()")
+            changes[field.name] = getattr(obj, field.name)
+    return cls(**changes)
+
+
+_library_fields = dataclasses.fields
 
 
 def namedtuple(
@@ -79,7 +128,7 @@ def update_abstractmethods(cls: type) -> type:
     return abc.update_abstractmethods(guards.write_own(cls))
 
 
-DATACLASSES: dict[str, Any] = {"dataclass": dataclass}
+DATACLASSES: dict[str, Any] = {"dataclass": dataclass, "fields": fields, "replace": replace}
 COLLECTIONS: dict[str, Any] = {"namedtuple": namedtuple}
 ABC: dict[str, Any] = {"ABCMeta": ABCMeta, "update_abstractmethods": update_abstractmethods}
 ENUM: dict[str, Any] = {"EnumMeta": EnumType, "EnumType": EnumType}

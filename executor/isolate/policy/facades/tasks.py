@@ -6,14 +6,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from executor.isolate.policy import kinds
-from executor.isolate.policy.ownership import is_own
-
-_library_isfuture = asyncio.isfuture
 
 
 def isfuture(obj: Any) -> bool:
-    """``asyncio.isfuture``; an object of the worker is none, whatever it claims."""
-    return not is_own(obj) and _library_isfuture(obj)
+    """``asyncio.isfuture``; an object of the worker is none, nor what stands for it."""
+    return issubclass(type(obj), asyncio.Future)
 
 
 class Context:
@@ -70,6 +67,16 @@ def create_task(
 ) -> asyncio.Task[Any]:
     """``asyncio.create_task``."""
     return asyncio.create_task(coro, name=name, context=_real(context))
+
+
+_library_create_task = asyncio.TaskGroup.create_task
+
+
+def create_task_in_group(
+    self: asyncio.TaskGroup, coro: Any, *, name: str | None = None, context: Context | None = None
+) -> asyncio.Task[Any]:
+    """``asyncio.TaskGroup.create_task``."""
+    return _library_create_task(self, coro, name=name, context=_real(context))
 
 
 class EventLoop:
