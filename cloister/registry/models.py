@@ -20,10 +20,12 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from cloister.languages import RESTRICTED
 from cloister.limits import Limits
 from cloister.registry.views import OutboundRule
 
@@ -119,6 +121,10 @@ class Namespace(Base):
     """Its ``namespace`` is empty where the rule names a script of this very namespace."""
     egress_allow: Mapped[list[str]]
     egress_deny: Mapped[list[str]]
+    language: Mapped[str] = mapped_column(String(16), server_default=RESTRICTED)
+    """One of ``cloister.languages``; only the operator changes it."""
+    fresh_isolates: Mapped[bool] = mapped_column(server_default=false())
+    """Whether each request gets an isolate of its own."""
     created_at: Mapped[int]
     modified_at: Mapped[int]
 
@@ -140,16 +146,18 @@ class Script(Base):
 
 
 class ScriptTag(Base):
-    """A tag of a script; a table of its own so that filters use an index."""
+    """A tag of a script; a table of its own so that filters use an index, in the order of names
+    (which never change)."""
 
     __tablename__ = "script_tags"
-    __table_args__ = (Index("script_tags_by_tag", "namespace_id", "tag"),)
+    __table_args__ = (Index("script_tags_by_tag", "namespace_id", "tag", "script"),)
 
     script_id: Mapped[str] = mapped_column(
         ForeignKey("scripts.id", ondelete="CASCADE"), primary_key=True
     )
     tag: Mapped[str] = mapped_column(_name(255), primary_key=True)
     namespace_id: Mapped[str] = mapped_column(ForeignKey("namespaces.id", ondelete="CASCADE"))
+    script: Mapped[str] = mapped_column(_name(63))
 
 
 class Hostname(Base):

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cloister.errors import Conflict, Invalid, NotFound
+from cloister.languages import RESTRICTED, Language, known
 from cloister.limits import NO_LIMITS, Limits
 from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.models import Account, Namespace, Script
@@ -47,6 +48,8 @@ class Namespaces:
             outbound=None,
             egress_allow=[],
             egress_deny=[],
+            language=RESTRICTED,
+            fresh_isolates=False,
             created_at=(now := now_ms()),
             modified_at=now,
         )
@@ -95,6 +98,7 @@ class Namespaces:
         outbound: OutboundRule | Unset | None = UNSET,
         egress_allow: builtins.list[str] | Unset = UNSET,
         egress_deny: builtins.list[str] | Unset = UNSET,
+        fresh_isolates: bool | Unset = UNSET,
     ) -> NamespaceDetail:
         """Change what is said, in one transaction.
 
@@ -112,7 +116,7 @@ class Namespaces:
                 row = namespace_row(work, account_id, name, for_change=True)
                 if outbound is not UNSET:
                     row.outbound = _stored_rule(work, row, outbound)
-                _assign(row, trusted=trusted, limits=limits)
+                _assign(row, trusted=trusted, limits=limits, fresh_isolates=fresh_isolates)
                 _assign(row, egress_allow=_few(egress_allow), egress_deny=_few(egress_deny))
                 if new_name is not UNSET and new_name != name:
                     _rename(work, row, check_name(new_name, "Namespace name"))
@@ -121,6 +125,23 @@ class Namespaces:
         except IntegrityError as exc:
             raise _taken(str(new_name)) from exc
         return self.get(account_id, row.name)
+
+    def set_language(self, name: str, language: Language) -> None:
+        """Say what Python the workers of a namespace may be, of whichever account it is.
+
+        For the operator only: no token of an account reaches this.
+
+        Raises:
+            NotFound: there is no such namespace.
+            Invalid: there is no such language.
+        """
+        with self._database.write() as work:
+            row = work.scalar(select(Namespace).where(Namespace.name == name).with_for_update())
+            if row is None:
+                raise NotFound(f"There is no namespace {name[:64]!r}.")
+            row.language = known(language)
+            row.modified_at = now_ms()
+            work.changed(name)
 
     def delete(self, account_id: str, name: str) -> None:
         """Delete a namespace with all its scripts, their versions and the tokens restricted to it.
@@ -177,7 +198,8 @@ def _detail(row: Namespace, script_count: int) -> NamespaceDetail:
 
 def _fields(row: Namespace) -> dict[str, Any]:
     plain = ("id", "account_id", "name", "trusted", "limits", "egress_allow", "egress_deny")
-    return {name: getattr(row, name) for name in plain} | {"outbound": outbound_rule(row)}
+    fields = {name: getattr(row, name) for name in (*plain, "fresh_isolates")}
+    return fields | {"outbound": outbound_rule(row), "language": known(row.language)}
 
 
 def _counted() -> Select[Namespace, int]:

@@ -132,15 +132,14 @@ class Scripts:
         query = (
             select(Script, Version.digest, Version.handlers, Version.startup_ms)
             .join(Version, Script.version_id == Version.id)
-            .where(Script.namespace_id == namespace_id, *tags.conditions(namespace_id))
-            .order_by(Script.name)
             .limit(limit + 1)
         )
+        query, name = tags.apply(query, namespace_id)
         if cursor is not None:
-            query = query.where(Script.name > decode_cursor(cursor).decode(errors="replace"))
+            query = query.where(name > decode_cursor(cursor).decode(errors="replace"))
         with self._database.read() as session:
             namespace = _namespace(session, namespace_id, lock=False)
-            rows = session.execute(query).all()
+            rows = session.execute(query.order_by(name)).all()
             tagged = _tags(session, [row[0] for row in rows[:limit]])
         items = [
             ScriptSummary(
@@ -180,13 +179,8 @@ class Scripts:
             raise Invalid("A filter by tags is needed to delete scripts.")
         with self._database.write() as work:
             namespace = _namespace(work, namespace_id)
-            query = (
-                select(Script.id, Script.name)
-                .where(Script.namespace_id == namespace_id, *tags.conditions(namespace_id))
-                .order_by(Script.id)
-                .with_for_update()
-            )
-            found = work.execute(query).all()
+            query, _ = tags.apply(select(Script.id, Script.name), namespace_id)
+            found = work.execute(query.order_by(Script.id).with_for_update(of=Script)).all()
             for start in range(0, len(found), CHUNK):
                 ids = [row.id for row in found[start : start + CHUNK]]
                 work.execute(delete(Script).where(Script.id.in_(ids)))
@@ -302,7 +296,8 @@ def _tags(session: Session, scripts: Sequence[Script]) -> dict[str, builtins.lis
 
 def _replace_tags(work: Work, script: Script, tags: Sequence[str]) -> None:
     work.execute(delete(ScriptTag).where(ScriptTag.script_id == script.id))
-    rows = [{"script_id": script.id, "namespace_id": script.namespace_id, "tag": t} for t in tags]
+    of = {"script_id": script.id, "script": script.name, "namespace_id": script.namespace_id}
+    rows = [of | {"tag": tag} for tag in tags]
     if rows:
         work.execute(work.insert(ScriptTag), rows)
 

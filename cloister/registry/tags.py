@@ -1,10 +1,15 @@
 """Filters of scripts by tag, as the API writes them: ``plan-pro:yes,suspended:no``."""
 
+from typing import TypeVarTuple
+
 import msgspec
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Exists, Select, exists
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from cloister.errors import Invalid
 from cloister.registry.models import Script, ScriptTag
+
+Columns = TypeVarTuple("Columns")
 
 TAGS_IN_FILTER = 32
 
@@ -37,18 +42,27 @@ class TagFilter(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it filters at all."""
         return bool(self.have or self.lack)
 
-    def conditions(self, namespace_id: str) -> list[ColumnElement[bool]]:
-        """What a row of ``scripts`` must meet."""
-        yes: list[ColumnElement[bool]] = [
-            Script.id.in_(_tagged(namespace_id, tag)) for tag in self.have
-        ]
-        return yes + [Script.id.not_in(_tagged(namespace_id, tag)) for tag in self.lack]
+    def apply(
+        self, query: Select[*Columns], namespace_id: str
+    ) -> tuple[Select[*Columns], InstrumentedAttribute[str]]:
+        """A query of ``scripts``, narrowed to those of a namespace that the filter lets through,
+        and their name: the column by which an index has them in order."""
+        if not self.have:
+            query = query.where(Script.namespace_id == namespace_id)
+            return query.where(*self._conditions([])), Script.name
+        first, *others = self.have
+        leading = aliased(ScriptTag)
+        query = query.join(leading, leading.script_id == Script.id).where(
+            leading.namespace_id == namespace_id, leading.tag == first
+        )
+        return query.where(*self._conditions(others)), leading.script
+
+    def _conditions(self, have: list[str]) -> list[ColumnElement[bool]]:
+        return [_has(tag) for tag in have] + [~_has(tag) for tag in self.lack]
 
 
 EVERY_SCRIPT = TagFilter()
 
 
-def _tagged(namespace_id: str, tag: str) -> Select[str]:
-    return select(ScriptTag.script_id).where(
-        ScriptTag.namespace_id == namespace_id, ScriptTag.tag == tag
-    )
+def _has(tag: str) -> Exists:
+    return exists().where(ScriptTag.script_id == Script.id, ScriptTag.tag == tag)

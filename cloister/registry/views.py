@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from cloister.languages import RESTRICTED, Language
 from cloister.limits import NO_LIMITS, Limits
 
 Item = TypeVar("Item")
@@ -72,6 +73,8 @@ class NamespaceView(msgspec.Struct, frozen=True, kw_only=True):
     outbound: OutboundRule | None = None
     egress_allow: list[str] = []
     egress_deny: list[str] = []
+    language: Language = RESTRICTED
+    fresh_isolates: bool = False
 
 
 class NamespaceDetail(NamespaceView, frozen=True, kw_only=True):

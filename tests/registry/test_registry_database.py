@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
 from cloister.errors import Invalid, NotReady, SettingInvalid
-from cloister.registry import Registry, open_registry
+from cloister.registry import NewVersion, Registry, TagFilter, open_registry
 from cloister.registry.database import database_url
 from cloister.registry.migrations import _config, head, upgrade
 from cloister.registry.models import Base
@@ -61,6 +61,20 @@ def test_migrations_go_down_again(registry: Registry) -> None:
         assert context.get_current_revision() is None
     upgrade(registry.kv._database)
     assert registry.accounts.list() == []
+
+
+def test_an_upgrade_keeps_tags_in_order(
+    registry: Registry, account: str, version: NewVersion
+) -> None:
+    """Tags written before they were kept with their scripts' names are found as before."""
+    namespace = registry.namespaces.create(account, "production").id
+    for name in ("b", "a"):
+        registry.scripts.put_version(namespace, name, version, tags=["pro"])
+    with registry.kv._database.write() as work:
+        command.downgrade(_config(work.connection()), "0003")
+    upgrade(registry.kv._database)
+    page = registry.scripts.list(namespace, tags=TagFilter.parse("pro:yes"))
+    assert [each.name for each in page.items] == ["a", "b"]
 
 
 def test_a_database_of_a_newer_release(registry: Registry, settings: Settings) -> None:
