@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from cloister.languages import RESTRICTED, Language
 from cloister.limits import Limits
 from cloister.outcomes import Outcome
 
@@ -221,6 +222,7 @@ class CompileJob(msgspec.Struct, frozen=True, kw_only=True):
     v: int = VERSION
     environment: bytes = b""
     """The bindings that top-level code sees, sealed: see ``cloister.trial``."""
+    language: Language = RESTRICTED
 
 
 class CheckJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

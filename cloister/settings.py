@@ -132,6 +132,12 @@ class Settings:
         "How long an invocation may wait for an executor, beyond its wall time; then 504.",
         _whole,
     )
+    packages: tuple[str, ...] = _setting(
+        (),
+        "Installed packages that workers of the full language may import, with what those require: "
+        "names of distributions or top-level modules. Other namespaces never see them.",
+        _names,
+    )
     blank_isolates: int = _setting(4, "Sandboxed isolates that stand ready for any tenant.", _whole)
     warm_isolates: int = _setting(256, "Idle isolates kept loaded in one executor.", _whole)
     isolate_idle_s: int = _setting(300, "An idle isolate is dropped after so many seconds.", _whole)

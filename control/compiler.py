@@ -9,6 +9,7 @@ import redis
 from cloister import trial
 from cloister.broker import celery_message
 from cloister.errors import NotReady
+from cloister.languages import Language
 from cloister.mailbox import wait_for_answer
 from cloister.messages import (
     COMPILE_QUEUE,
@@ -27,7 +28,9 @@ DEADLINE_S = 15.0
 class Compiles(Protocol):
     """What the upload needs of a compiler."""
 
-    def compile(self, digest: str, main_module: str, bindings: Bindings) -> CompileAnswer:
+    def compile(
+        self, digest: str, main_module: str, bindings: Bindings, language: Language
+    ) -> CompileAnswer:
         """Compile the source blob ``digest``, and run its top level with these bindings.
 
         Raises:
@@ -45,7 +48,9 @@ class QueueCompiler:
         self._cipher = cipher
         self._deadline_s = deadline_s
 
-    def compile(self, digest: str, main_module: str, bindings: Bindings) -> CompileAnswer:
+    def compile(
+        self, digest: str, main_module: str, bindings: Bindings, language: Language
+    ) -> CompileAnswer:
         """See :class:`Compiles`."""
         job_id = uuid.uuid4().hex
         reply_to = reply_list(job_id)
@@ -56,6 +61,7 @@ class QueueCompiler:
             reply_to=reply_to,
             deadline=time.time() + self._deadline_s,
             environment=trial.seal(self._cipher, job_id, bindings),
+            language=language,
         )
         try:
             message = celery_message(COMPILE_TASK, encode(job), COMPILE_QUEUE)

@@ -37,7 +37,8 @@ def put(account_id: str, namespace: str, script: str) -> Response:
     found = namespace_of(account_id, namespace)
     script_of(account_id, namespace, script)  # before the upload is read
     live = house().registry.scripts.uploaded(found.id, script)
-    code = deploy.compiled(deploy.receive(), live.bindings if live else [])
+    had = live.bindings if live else []
+    code = deploy.compiled(deploy.receive(), had, found.language)
     with translated(SCRIPT_NOT_FOUND):
         view = house().registry.scripts.revise(found.id, script, code.into)
     return envelope.success(shape(view), messages=code.warnings)

@@ -8,6 +8,7 @@ from flask import request
 
 from cloister.bundles import encode_sources
 from cloister.errors import NotFound, NotReady
+from cloister.languages import Language
 from cloister.limits import ceiling
 from cloister.messages import CompileAnswer, Complaint, Source
 from cloister.outcomes import ANSWERS, Kind, Outcome
@@ -100,7 +101,7 @@ def receive() -> Upload:
     return Upload(said=said, parts=[part for part in parts if part.name != "metadata"])
 
 
-def compiled(received: Upload, env: list[bindings.Binding]) -> Code:
+def compiled(received: Upload, env: list[bindings.Binding], language: Language) -> Code:
     """Store the modules and have them compiled, and tried with these bindings.
 
     Raises:
@@ -110,7 +111,7 @@ def compiled(received: Upload, env: list[bindings.Binding]) -> Code:
     said = received.said
     main = said.main_module or request.headers.get("CF-WORKER-MAIN-MODULE-PART")
     main = metadata.required_main_module(msgspec.structs.replace(said, main_module=main))
-    return _compile(modules.sources(received.parts, main), main, env)
+    return _compile(modules.sources(received.parts, main), main, env, language)
 
 
 def put_script(namespace: NamespaceDetail, name: str, *, strict: bool) -> tuple[ScriptView, Code]:
@@ -124,7 +125,8 @@ def put_script(namespace: NamespaceDetail, name: str, *, strict: bool) -> tuple[
         return bindings.resolve(said.bindings or [], said.keep_bindings, had, strict=strict)
 
     # What is inherited is read again below, in the transaction that writes the version.
-    code = compiled(received, bound(house().registry.scripts.uploaded(namespace.id, name)))
+    live = house().registry.scripts.uploaded(namespace.id, name)
+    code = compiled(received, bound(live), namespace.language)
 
     def next_version(live: NewVersion | None) -> NewVersion:
         return NewVersion(
@@ -166,10 +168,12 @@ def patch_settings(namespace: NamespaceDetail, name: str, value: Any) -> ScriptV
         return house().registry.scripts.revise(namespace.id, name, next_version, tags=said.tags)
 
 
-def _compile(sources: list[Source], main: str, env: list[bindings.Binding]) -> Code:
+def _compile(
+    sources: list[Source], main: str, env: list[bindings.Binding], language: Language
+) -> Code:
     digest, data = encode_sources(sources)
     house().blobs.put(f"source/{digest}", data)
-    answer = house().compiler.compile(digest, main, env)
+    answer = house().compiler.compile(digest, main, env, language)
     if answer.errors:
         raise Refused(VALIDATION_FAILED, faults=_faults(answer.errors))
     if answer.failure is not None:

@@ -1,13 +1,15 @@
 """Dispatch namespaces (reference section 3.2), with what else bounds their scripts here.
 
 Beside the product's ``name`` and ``trusted_workers``, PUT takes ``limits``, ``outbound``
-(``{service, namespace?, parameters[]}`` or null) and ``egress`` (``{allow[], deny[]}``).
+(``{service, namespace?, parameters[]}`` or null), ``egress`` (``{allow[], deny[]}``) and
+``fresh_isolates``. ``language`` is shown and not taken: that one is the operator's.
 """
 
 from typing import Any
 
 from flask import Blueprint, Response, g
 
+from cloister.languages import RESTRICTED, Language
 from cloister.limits import ceiling
 from cloister.registry.views import NamespaceDetail, OutboundRule
 from control import bodies, envelope, fields, logs
@@ -30,6 +32,7 @@ def create(account_id: str) -> Response:
     """Make a namespace. Takes what PUT takes."""
     body = bodies.json_object()
     name = names.namespace_name(body.get("name"))
+    _check_language(body, RESTRICTED)
     changes = _changes(body)
     with translated(NAMESPACE_NOT_FOUND):
         made = house().registry.namespaces.create(account_id, name)
@@ -56,6 +59,7 @@ def change(account_id: str, namespace: str) -> Response:
     """Change what the body names; the rest stays."""
     _whole_account_only()
     body = bodies.json_object()
+    _check_language(body, namespace_of(account_id, namespace).language)
     changes = _changes(body)
     if body.get("name") is not None:
         changes["new_name"] = names.namespace_name(body["name"])
@@ -89,6 +93,8 @@ def shape(found: NamespaceDetail) -> dict[str, Any]:
         "limits": limits.as_dict(found.limits),
         "outbound": _outbound_shape(found.outbound),
         "egress": {"allow": found.egress_allow, "deny": found.egress_deny},
+        "language": found.language,
+        "fresh_isolates": found.fresh_isolates,
     }
 
 
@@ -109,6 +115,9 @@ def _changes(body: dict[str, Any]) -> dict[str, Any]:
     trusted = fields.optional(body, "trusted_workers", bool)
     if trusted is not None:
         changes["trusted"] = trusted
+    fresh = fields.optional(body, "fresh_isolates", bool)
+    if fresh is not None:
+        changes["fresh_isolates"] = fresh
     if "limits" in body:
         changes["limits"] = limits.limits(body["limits"], ceiling(house().settings))
     if "outbound" in body:
@@ -118,6 +127,18 @@ def _changes(body: dict[str, Any]) -> dict[str, Any]:
         changes["egress_allow"] = egress.patterns(lists, "allow")
         changes["egress_deny"] = egress.patterns(lists, "deny")
     return changes
+
+
+def _check_language(body: dict[str, Any], has: Language) -> None:
+    """A body may repeat what it was shown, and nothing else: a full language is one wall less, and
+    whose wall that is, no token of an account decides."""
+    if fields.optional(body, "language", str) not in {None, has}:
+        raise Refused(
+            FORBIDDEN,
+            "Only the operator sets the language, by `cloister namespaces language` on the machine "
+            "of the registry.",
+            pointer="/language",
+        )
 
 
 def _outbound(rule: dict[str, Any] | None) -> OutboundRule | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cloister.errors import Invalid
+from cloister.languages import RESTRICTED, Language
 from cloister.messages import CompileAnswer, Complaint, Source
 from cloister.outcomes import ANSWERS, Outcome
 from cloister.settings import MIB, Settings
@@ -33,6 +34,11 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     main: str
     modules: dict[str, bytes]
     data: dict[str, bytes] = {}
+    language: Language = RESTRICTED
+
+    def fits(self, main: str, language: Language) -> bool:
+        """Whether it is what that main module is in that language."""
+        return self.main == main and self.language == language
 
 
 class Uncompilable(Exception):
@@ -96,14 +102,15 @@ async def compile_sources(
     if reason := excess(modules):
         raise Uncompilable([Complaint(module=main, message=reason)])
     await isolate.set_memory(settings.default_memory_mb * MIB)
-    frame = frames.Compile(main=main, sources=modules, only_compile=True)
+    frame = frames.Compile(main=main, sources=modules, only_compile=True, language=isolate.language)
     answer, _ = await _ask(isolate, frame, COMPILE_CPU_MS, "compile")
     if not isinstance(answer, frames.Compiled):
         raise Invalid("The compiler answered out of turn.")
     warnings = [_complaint(issue) for issue in answer.warnings]
     if answer.errors:
         raise Uncompilable([_complaint(issue) for issue in answer.errors], warnings)
-    return Code(main=main, modules=answer.modules, data=data), warnings
+    code = Code(main=main, modules=answer.modules, data=data, language=isolate.language)
+    return code, warnings
 
 
 async def _try_out(
@@ -116,6 +123,7 @@ async def _try_out(
         data=code.data,
         env=environment.env,
         live=environment.live,
+        language=code.language,
     )
     answer, cpu_ms = await _ask(isolate, frame, settings.startup_cpu_ms, "start")
     if not isinstance(answer, frames.Loaded):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from cloister.languages import RESTRICTED, Language
 from executor.isolate.door import DoorClosed, HostDoor
 from executor.isolate.frames import FromIsolate, ToIsolate
 from executor.isolate.zygote import Exited
@@ -60,6 +61,8 @@ class Isolate:
     Attributes:
         pid: in the executor's PID namespace.
         key: the version it belongs to; None while blank.
+        language: of the code that it runs; the isolate itself takes no other.
+        serves_once: it is ended after its first invocation, whatever came of it.
         memory_bytes: what the tenant may allocate; see :meth:`set_memory`.
         is_loaded: False while the answer to Load (Loaded or Failed) is still to be received by
             whoever borrowed it; that one then sets it.
@@ -77,6 +80,8 @@ class Isolate:
         self.pid = pid
         self.memory_bytes = memory_bytes
         self.key: str | None = None
+        self.language: Language = RESTRICTED
+        self.serves_once = False
         self.is_loaded = False
         self.idle_since_s = 0.0
         self.closed = asyncio.Event()

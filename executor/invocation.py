@@ -12,6 +12,7 @@ from cloister.errors import CloisterError
 from cloister.outcomes import Outcome
 from cloister.registry.views import Bundle
 from cloister.settings import Settings
+from executor.build import Uncompilable
 from executor.gate import Gate, Overloaded
 from executor.head import check_head
 from executor.isolate import frames
@@ -71,7 +72,8 @@ class Host(Protocol):
         """What running a version needs."""
 
     async def borrow(self, bundle: Bundle, memory_mb: int) -> Isolate:
-        """An isolate of that version, perhaps not loaded yet."""
+        """An isolate of that version, perhaps not loaded yet. Raises ``Uncompilable`` if the code
+        is not taken any more."""
 
     def give_back(self, isolate: Isolate, *, reuse: bool) -> None:
         """Done with it."""
@@ -208,6 +210,9 @@ class Run:
             if self._verdict is not None:
                 raise Ended(self._verdict) from None
             raise
+        except Uncompilable as refused:
+            message = f"The deployed code is refused now: {refused}"[:MAX_MESSAGE_CHARS]
+            raise self._failure(frames.Failed(name="SyntaxError", message=message)) from refused
 
     async def _load(self, isolate: Isolate) -> None:
         """Top-level code runs within the time for start-up, not that of the request."""

@@ -1,6 +1,7 @@
 """The isolates of one executor: blank ones that stand ready, warm ones kept for their version.
 
 An isolate belongs to one key (a worker version) from its first borrowing on, and never to another.
+All isolates of a pool are of one language; :mod:`executor.pools` has a pool for each.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from cloister.errors import NotReady
+from cloister.languages import RESTRICTED, Language
 from cloister.settings import MIB, Settings
 from executor import doctor
 from executor.cell import Death, Isolate, IsolateDied
@@ -41,7 +43,14 @@ BACKOFF_S = (0.1, 5.0)
 class IsolatePool:
     """Makes, lends and ends isolates. Lives in one event loop."""
 
-    def __init__(self, settings: Settings, *, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        language: Language = RESTRICTED,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self.language = language
         self._settings = settings
         self._command = command
         self._without: frozenset[str] = frozenset()
@@ -87,25 +96,33 @@ class IsolatePool:
         await asyncio.gather(*(zygote.close() for zygote in zygotes))
 
     async def borrow(
-        self, key: str, load: Callable[[], Awaitable[Load]], *, owner: Name = NOBODY
+        self,
+        key: str,
+        load: Callable[[], Awaitable[Load]],
+        *,
+        owner: Name = NOBODY,
+        fresh: bool = False,
     ) -> Isolate:
         """An isolate of this key: the last one that came back, or a blank one that was sent Load.
 
         In the latter case ``is_loaded`` is False: the borrower receives Loaded or Failed first.
-        If one has to be forked, owners share in that.
+        If one has to be forked, owners share in that. A ``fresh`` one has served nobody, and serves
+        once.
 
         Raises:
-            NotReady: no isolate can be made.
+            NotReady: no isolate can be made, or the code is of another language than the pool.
             IsolateDied: it died as Load was sent.
         """
-        while warm := self._take_warm(key):
+        while not fresh and (warm := self._take_warm(key)):
             if warm.is_quiet:
                 self._busy.add(warm)
                 return warm
             warm.kill("spoke while idle")
         frame = await load()
+        if frame.language != self.language:
+            raise NotReady(f"This pool runs no code of the {frame.language} language.")
         isolate = await self.blank(owner)
-        isolate.key = key
+        isolate.key, isolate.serves_once = key, fresh
         try:
             if frame.memory_bytes:
                 await isolate.set_memory(frame.memory_bytes)
@@ -132,14 +149,15 @@ class IsolatePool:
         ``reuse`` is only for one whose invocation ended in Done, or that was loaded and not used.
         """
         self._busy.discard(isolate)
-        if not reuse or isolate.key is None or not isolate.is_loaded or self._closing:
+        is_reusable = isolate.key is not None and isolate.is_loaded and not isolate.serves_once
+        if not reuse or not is_reusable or self._closing:
             isolate.kill("released")
             return
         if not isolate.is_quiet:
             isolate.kill("spoke while idle")
             return
         isolate.idle_since_s = time.monotonic()
-        self._warm[isolate.key].append(isolate)
+        self._warm[str(isolate.key)].append(isolate)
         self._idle[isolate] = None
         while len(self._idle) > self._settings.warm_isolates:
             self._evict(next(iter(self._idle)), "evicted")
@@ -182,6 +200,7 @@ class IsolatePool:
         async with self._forking.place(owner):
             zygote = await self._current_zygote()
             isolate = await zygote.fork(self._settings.default_memory_mb * MIB)
+        isolate.language = self.language
         isolate.on_closed.append(self._forget)
         return isolate
 

@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 from cloister.blobs import Blobs
 from cloister.broker import async_redis
-from cloister.errors import NotReady
 from cloister.limits import NO_LIMITS, Limits, effective
 from cloister.messages import (
     Alive,
@@ -29,7 +28,6 @@ from cloister.secrets import open_cipher
 from cloister.settings import MIB, Settings
 from executor.backlog import waiting_places
 from executor.budget import EXECUTOR_BYTES, Budget
-from executor.build import Uncompilable
 from executor.compiling import Compiler
 from executor.egress.client import tls
 from executor.egress.guard import HostRules
@@ -38,8 +36,9 @@ from executor.gate import Gate
 from executor.hop import LocalSink
 from executor.invocation import Answerer, Run
 from executor.isolate import frames
-from executor.isolates import Isolate, IsolatePool
+from executor.isolates import Isolate
 from executor.notes import Notes
+from executor.pools import Pools
 from executor.replies import Replies, ReplySink, Undeliverable
 from executor.request_body import RequestBody
 from executor.serving import Server
@@ -76,10 +75,10 @@ class Supervisor:
         )
         self.turns = Turns()
         self.registry = open_registry(settings)
-        self.pool = IsolatePool(settings)
+        self.pools = Pools(settings)
         self._routes = RouteCache(self.registry, settings)
         self._redis = async_redis(settings)
-        self._compiler = Compiler(settings, Blobs.open(settings), self.pool, open_cipher(settings))
+        self._compiler = Compiler(settings, Blobs.open(settings), self.pools, open_cipher(settings))
         self.traces = Traces(self._redis, settings.logs_kept)
         self._replies = Replies(self._redis)
         self._notes = Notes(self._redis, executor_id, self._take_note)
@@ -100,7 +99,7 @@ class Supervisor:
         """
         supervisor = cls(settings, executor_id)
         await asyncio.to_thread(tls)
-        await supervisor.pool.start()
+        await supervisor.pools.start()
         await supervisor._routes.start()
         await supervisor._notes.start()
         return supervisor
@@ -118,7 +117,7 @@ class Supervisor:
             self._notes.close(),
             self._replies.drain(),
             self.traces.drain(),
-            self.pool.close(),
+            self.pools.close(),
             self._routes.close(),
             self._redis.aclose(),
         ):
@@ -217,13 +216,19 @@ class Supervisor:
         return await self._routes.bundle(version)
 
     async def borrow(self, bundle: Bundle, memory_mb: int) -> Isolate:
-        """An isolate of that version, within that memory."""
+        """An isolate of that version, within that memory, as its namespace wants it now.
+
+        Raises:
+            Ended: the namespace is gone.
+            Uncompilable: its language does not take the code, as that of the upload did.
+        """
+        namespace = await self._routes.namespace(bundle.namespace)
+        if namespace is None:
+            raise Ended(Outcome.SCRIPT_NOT_FOUND)
+        language = namespace.language
 
         async def load() -> frames.Load:
-            try:
-                code = await self._compiler.code(bundle.digest, bundle.main_module)
-            except Uncompilable as exc:
-                raise NotReady(f"The deployed code is refused now: {exc}") from exc
+            code = await self._compiler.code(bundle.digest, bundle.main_module, language)
             return frames.Load(
                 main=code.main,
                 modules=code.modules,
@@ -233,14 +238,17 @@ class Supervisor:
                 compatibility_date=bundle.compatibility_date,
                 compatibility_flags=bundle.compatibility_flags,
                 memory_bytes=memory_mb * MIB,
+                language=language,
             )
 
         owner = bundle.namespace, bundle.script
-        return await self.pool.borrow(f"{bundle.version}/{memory_mb}", load, owner=owner)
+        pool = await self.pools.of(language)
+        key = f"{bundle.version}/{memory_mb}/{language}"
+        return await pool.borrow(key, load, owner=owner, fresh=namespace.fresh_isolates)
 
     def give_back(self, isolate: Isolate, *, reuse: bool) -> None:
         """Done with it."""
-        self.pool.release(isolate, reuse=reuse)
+        self.pools.release(isolate, reuse=reuse)
 
     def peak_kb(self, isolate: Isolate, cpu_ms: float) -> int:
         """The most memory that it held. Asking the kernel costs more than a short run does, and

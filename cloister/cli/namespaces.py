@@ -9,9 +9,16 @@ import click
 
 from cloister.cli import tables
 from cloister.cli.connection import Connection, connected
+from cloister.languages import LANGUAGES, Language
+from cloister.registry import change_publisher, open_registry
+from cloister.settings import Settings
 
 PATH = "/workers/dispatch/namespaces"
-COLUMNS = ("namespace_name", "script_count", "trusted_workers", "limits", "created_on")
+COLUMNS = (
+    *("namespace_name", "script_count", "trusted_workers", "language", "fresh_isolates"),
+    *("limits", "created_on"),
+)
+SET = ("trusted_workers", "limits", "outbound", "egress", "fresh_isolates")
 
 
 @click.group("namespaces")
@@ -65,6 +72,12 @@ def delete(connection: Connection, name: str) -> None:
 @click.option("--subrequests", type=click.IntRange(0), help="Subrequests of one invocation.")
 @click.option("--outbound", help="[NAMESPACE/]WORKER that gets every fetch(); empty for none.")
 @click.option("--parameter", "parameters", multiple=True, help="What the outbound worker is told.")
+@click.option(
+    "--fresh-isolates/--warm-isolates",
+    "fresh",
+    default=None,
+    help="An isolate for each request, or one kept for the next.",
+)
 @click.option("--allow", multiple=True, help="Host pattern that fetch() may reach.")
 @click.option("--deny", multiple=True, help="Host pattern that fetch() may not reach.")
 @connected
@@ -72,14 +85,35 @@ def change(connection: Connection, name: str, **options: Any) -> None:
     """Set what bounds the workers of the namespace NAME; what is not named stays."""
     present = connection.client.call("GET", _one(name))
     result = connection.client.call("PUT", _one(name), json=_changes(present, options))
-    shown = {key: result.get(key) for key in ("trusted_workers", "limits", "outbound", "egress")}
-    click.echo(json.dumps(shown, indent=2))
+    click.echo(json.dumps({key: result.get(key) for key in SET}, indent=2))
+
+
+@command.command("language")
+@click.argument("name")
+@click.argument("language", type=click.Choice(LANGUAGES))
+def language(name: str, language: Language) -> None:
+    """Let the workers of the namespace NAME be of the restricted LANGUAGE, or of the full one.
+
+    For the operator: it works on the registry itself, by the settings of this machine, and not
+    through the API. "full" takes the language's wall away; docs/security.md says what is left.
+    """
+    settings = Settings.from_env()
+    publisher = change_publisher(settings)
+    registry = open_registry(settings, on_change=publisher, migrate=False)
+    try:
+        registry.namespaces.set_language(name, language)
+    finally:
+        registry.close()
+        publisher.close()
+    click.echo(f"workers of {name} are of the {language} language now")
 
 
 def _changes(present: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if options["trusted"] is not None:
         changes["trusted_workers"] = options["trusted"]
+    if options["fresh"] is not None:
+        changes["fresh_isolates"] = options["fresh"]
     names = ("cpu_ms", "memory_mb", "wall_ms", "subrequests")
     limits = {key: options[key] for key in names if options[key] is not None}
     if limits:

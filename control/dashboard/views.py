@@ -18,6 +18,7 @@ from flask import (
 from werkzeug.exceptions import HTTPException
 
 from cloister.errors import CloisterError, NotFound, NotReady
+from cloister.languages import RESTRICTED
 from cloister.messages import Trace
 from cloister.registry import NamespaceDetail, ScriptView, TagFilter
 from control import auth, envelope, logs
@@ -234,6 +235,10 @@ def _invocations(view: ScriptView) -> list[Trace]:
 def _said_of_namespace(found: NamespaceDetail) -> list[str]:
     """What bounds a namespace, in words."""
     said = [f"{name} {number}" for name, number in limits.as_dict(found.limits).items()]
+    if found.language != RESTRICTED:
+        said.append(f"{found.language} language")
+    if found.fresh_isolates:
+        said.append("fresh isolates")
     if found.trusted:
         said.append("trusted")
     if found.outbound is not None:

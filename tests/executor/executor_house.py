@@ -20,6 +20,7 @@ from cloister.blobs import Blobs
 from cloister.broker import celery_message, redis_client
 from cloister.bundles import encode_sources
 from cloister.embedded import valkey_command
+from cloister.languages import RESTRICTED, Language
 from cloister.limits import Limits, effective
 from cloister.mailbox import wait_for_answer
 from cloister.messages import (
@@ -196,14 +197,10 @@ class House:
         *sources: tuple[str, str],
         main: str = "worker.py",
         bindings: list[dict[str, Any]] | None = None,
+        language: Language = RESTRICTED,
     ) -> tuple[str, CompileAnswer]:
         """Store sources and have them compiled, and tried with these bindings."""
-        digest, data = encode_sources(
-            [
-                Source(name=name, content_type="text/x-python", data=text.encode())
-                for name, text in sources
-            ]
-        )
+        digest, data = encode_sources([_source(*each) for each in sources])
         self.blobs.put(f"source/{digest}", data)
         job_id = uuid.uuid4().hex
         job = CompileJob(
@@ -213,6 +210,7 @@ class House:
             reply_to=reply_list(job_id),
             deadline=time.time() + 20,
             environment=trial.seal(open_cipher(self.settings), job_id, bindings or []),
+            language=language,
         )
         self.redis.lpush(COMPILE_QUEUE, celery_message(COMPILE_TASK, encode(job), COMPILE_QUEUE))
         return digest, wait_for_answer(self.redis, job.reply_to, job_id, timeout_s=20)
@@ -222,24 +220,23 @@ class House:
         namespace: str,
         name: str,
         source: str,
-        *,
+        *more: tuple[str, str],
         bindings: list[dict[str, Any]] | None = None,
         limits: Limits | None = None,
         compile_first: bool = True,
     ) -> str:
-        """Deploy a worker of one module; its version."""
-        digest, answer = self.compile(("worker.py", source)) if compile_first else (None, None)
-        if answer is None:
-            digest, data = encode_sources(
-                [Source(name="worker.py", content_type="text/x-python", data=source.encode())]
-            )
-            self.blobs.put(f"source/{digest}", data)
-        else:
+        """Deploy a worker whose main module has that source; its version."""
+        sources = ("worker.py", source), *more
+        found = self.registry.namespaces.get(ACCOUNT, namespace)
+        if compile_first:
+            digest, answer = self.compile(*sources, language=found.language)
             assert not answer.errors, answer
             assert answer.failure is None, answer
-        assert digest is not None
+        else:
+            digest, data = encode_sources([_source(*each) for each in sources])
+            self.blobs.put(f"source/{digest}", data)
         view = self.registry.scripts.put_version(
-            self.registry.namespaces.get(ACCOUNT, namespace).id,
+            found.id,
             name,
             NewVersion(
                 digest=digest,
@@ -324,6 +321,11 @@ def house(directory: Path, **settings: Any) -> Iterator[House]:
         yield made
     finally:
         made.stop()
+
+
+def _source(name: str, text: str) -> Source:
+    kind = "text/x-python" if name.endswith(".py") else "text/plain"
+    return Source(name=name, content_type=kind, data=text.encode())
 
 
 def _pings(client: redis.Redis) -> bool:

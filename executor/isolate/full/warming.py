@@ -43,15 +43,18 @@ _image = image.Image()
 def warm_up(modules: Sequence[str], distributions: Sequence[str]) -> None:
     """Load the library and the allowed packages, and keep the rest of them in memory.
 
+    A module that does not load is told of on standard error; workers meet the reason when they
+    import it.
+
     Raises:
-        ImportError: a package is not there, or does not load. No isolate may run without it.
+        ModuleNotFoundError: a package is not there.
     """
     sys.dont_write_bytecode = True
     mimetypes.init(files=[])
     warming.load_late_parts()
     zones.load()
     zones.install()
-    for name in modules:
+    for name in set(modules) - sys.stdlib_module_names:
         image.take_package(_image, name)
     packages = list(_image.extensions)
     for name in distributions:
@@ -61,24 +64,21 @@ def warm_up(modules: Sequence[str], distributions: Sequence[str]) -> None:
     files = dict(_image.files)
     image.take_library(_image, WITHHELD - set(modules))
     _image.files = files
-    for name in (*EARLY, *modules):
-        importlib.import_module(name)
-    _load_extensions(packages)
+    _load((*EARLY, *_image.extensions, *modules, *packages))
     space.changes[:] = absent.changes()
     for module in list(sys.modules.values()):
         importing.adjust(module)
 
 
-def _load_extensions(packages: Sequence[str]) -> None:
-    """Load extension modules: later nothing can. One that does not load (it is for another
-    system, say) is not there, as it would not be outside."""
-    for name in (*_image.extensions, *packages):
+def _load(names: Sequence[str]) -> None:
+    """Import modules: those in C have to be, as later nothing can open their files."""
+    for name in names:
         if name.startswith(("_test", "_xxtest")) or name in NOT_LOADED:
             continue
         try:
             importlib.import_module(name)
         except Exception as error:  # noqa: BLE001 - whatever somebody's code does
-            sys.stderr.write(f"zygote: {name} is not available to workers: {error}\n")
+            sys.stderr.write(f"zygote: {name} cannot be imported: {error!r}\n")
 
 
 def forget_host(modules: Sequence[str]) -> None:
