@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from cloister.messages import Changed
 from cloister.registry.accounts import Accounts
@@ -18,6 +18,15 @@ from cloister.registry.versions import Versions
 from cloister.registry.views import Bundle, NamespaceView, Route
 from cloister.secrets import Cipher, open_cipher
 from cloister.settings import Settings
+
+# Built once: that takes as long as to ask the database.
+_ROUTE = (
+    select(Namespace, Script.version_id, Version.limits)
+    .join(Script, Script.namespace_id == Namespace.id)
+    .join(Version, Script.version_id == Version.id)
+    .where(Namespace.name == bindparam("namespace"), Script.name == bindparam("script"))
+)
+_NAMESPACE = select(Namespace).where(Namespace.name == bindparam("namespace"))
 
 
 class Registry:
@@ -35,14 +44,9 @@ class Registry:
 
     def resolve(self, namespace: str, script: str) -> Route | None:
         """The live version under this name; None if there is none."""
-        query = (
-            select(Namespace, Script.version_id, Version.limits)
-            .join(Script, Script.namespace_id == Namespace.id)
-            .join(Version, Script.version_id == Version.id)
-            .where(Namespace.name == namespace, Script.name == script)
-        )
+        names = {"namespace": namespace, "script": script}
         with self._database.read() as session:
-            found = session.execute(query).one_or_none()
+            found = session.execute(_ROUTE, names).one_or_none()
         if found is None:
             return None
         row, version_id, limits = found
@@ -59,7 +63,7 @@ class Registry:
     def namespace_view(self, namespace: str) -> NamespaceView | None:
         """The namespace of this name; None if there is none."""
         with self._database.read() as session:
-            row = session.scalar(select(Namespace).where(Namespace.name == namespace))
+            row = session.scalar(_NAMESPACE, {"namespace": namespace})
         return namespace_view(row) if row else None
 
     def bundle(self, version_id: str) -> Bundle | None:

@@ -1,7 +1,7 @@
 """Versions: code and configuration together, written once, read whole."""
 
 import msgspec
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from cloister.errors import Invalid
 from cloister.registry.bindings import (
@@ -36,6 +36,15 @@ _SAME = (
 """Fields that a version has as it was uploaded."""
 
 
+# Built once: that takes as long as to ask the database.
+_BUNDLE = (
+    select(Version, Script.name, Namespace.name, Namespace.account_id)
+    .join(Script, Version.script_id == Script.id)
+    .join(Namespace, Script.namespace_id == Namespace.id)
+    .where(Version.id == bindparam("version"))
+)
+
+
 class Versions:
     """Writes and reads versions; the one place that seals and opens their secrets."""
 
@@ -51,14 +60,8 @@ class Versions:
 
     def bundle(self, version_id: str) -> Bundle | None:
         """What running this version needs; None if it is gone."""
-        query = (
-            select(Version, Script.name, Namespace.name, Namespace.account_id)
-            .join(Script, Version.script_id == Script.id)
-            .join(Namespace, Script.namespace_id == Namespace.id)
-            .where(Version.id == version_id)
-        )
         with self._database.read() as session:
-            found = session.execute(query).one_or_none()
+            found = session.execute(_BUNDLE, {"version": version_id}).one_or_none()
         if found is None:
             return None
         row, script, namespace, account_id = found
