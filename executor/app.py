@@ -26,6 +26,7 @@ def create_app(settings: Settings) -> Celery:
     """The app of a worker that serves the namespaces of ``settings``."""
     app = celery_app(settings)
     app.cloister_settings = settings
+    app.conf.worker_consumer = "executor.consumer:Consumer"
     app.steps["worker"].add(EngineStep)
     app.steps["consumer"].add(NamespaceQueues)
     for name, strategy in (

@@ -4,7 +4,6 @@ A queue with much waiting is not consumed for a while: its messages stay in Valk
 executor may take them, and those of other queues are taken as before.
 """
 
-import threading
 from collections.abc import Callable
 
 from cloister.settings import Settings
@@ -19,24 +18,20 @@ def waiting_places(settings: Settings) -> int:
 class Backlog:
     """So many places, shared out among queues. A message may bring a whole batch; what of it
     exceeds the places is taken all the same.
-
-    Celery's thread takes and asks; the engine's loop gives back.
     """
 
     def __init__(self, places: int) -> None:
         self._shares = Shares(places)
-        self._lock = threading.Lock()
         self._refused: set[str] = set()
         self._was_full = False
         self.on_room: Callable[[], object] = _nothing
-        """Called from the loop's thread: it is not full any more."""
+        """Called when it is not full any more."""
         self.on_open: Callable[[], object] = _nothing
-        """Called from the loop's thread: a queue that was closed is open, and rather empty."""
+        """Called when a queue that was closed is open, and rather empty."""
 
     def take(self, queue: str) -> Callable[[], None]:
         """Count one more; what is returned gives its place back, when called first."""
-        with self._lock:
-            self._shares.take((queue, ""))
+        self._shares.take((queue, ""))
         taken = [queue]
 
         def give() -> None:
@@ -47,30 +42,29 @@ class Backlog:
 
     def has_room(self) -> bool:
         """Whether anything may be taken."""
-        with self._lock:
-            self._was_full = self._shares.free <= 0
-            return not self._was_full
+        self._was_full = self._shares.free <= 0
+        return not self._was_full
+
+    @property
+    def free(self) -> int:
+        """How many places are left; negative when a batch exceeded them."""
+        return self._shares.free
 
     def is_open(self, queue: str) -> bool:
         """Whether that queue may be consumed."""
-        with self._lock:
-            if self._shares.has_room(queue):
-                self._refused.discard(queue)
-                return True
-            self._refused.add(queue)
-            return False
+        if self._shares.has_room(queue):
+            self._refused.discard(queue)
+            return True
+        self._refused.add(queue)
+        return False
 
     def _give(self, queue: str) -> None:
-        with self._lock:
-            self._shares.give((queue, ""))
-            has_room = self._was_full and self._shares.free > 0
-            self._was_full = self._was_full and not has_room
-            opens = queue in self._refused and self._is_rather_empty(queue)
-            if opens:
-                self._refused.discard(queue)
-        if has_room:
+        self._shares.give((queue, ""))
+        if self._was_full and self._shares.free > 0:
+            self._was_full = False
             self.on_room()
-        if opens:
+        if queue in self._refused and self._is_rather_empty(queue):
+            self._refused.discard(queue)
             self.on_open()
 
     def _is_rather_empty(self, queue: str) -> bool:

@@ -7,15 +7,17 @@ to it (celery issue 7733). A queue of which enough waits already is left out for
 
 import contextlib
 import logging
-from collections.abc import Callable
 from typing import Any
 
+import celery.worker.consumer
 from celery import bootsteps
+from celery.worker.state import maybe_shutdown
 from redis.exceptions import RedisError
 
 from cloister.broker import celery_message, redis_client
 from cloister.messages import dispatch_queue
 from executor.engine import Engine
+from executor.taking import Taker
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,16 @@ WAKE_TTL_S = 60
 
 OUR_TASKS = "cloister."
 """Celery brings tasks of its own; nothing that a message could name runs here but ours."""
+
+
+class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]  # celery has no types
+    """Celery's, which does not sleep while the broker is away: the isolates are supervised."""
+
+    def connect(self) -> Any:
+        """Connect once it answers; until then the engine's loop runs."""
+        while not self.controller.engine.broker_answers():
+            maybe_shutdown()
+        return super().connect()
 
 
 class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -40,7 +52,7 @@ class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, consumer: Any) -> None:
         """Called after each connect, before the first message is taken."""
         consumer.task_consumer.no_ack = True
-        self._bound(consumer.task_consumer.channel)
+        Taker(consumer.task_consumer.channel, self._engine.backlog)
         consumer.strategies = {
             name: strategy
             for name, strategy in consumer.strategies.items()
@@ -58,18 +70,12 @@ class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
         self._engine.listen(_nothing)
         self._engine.backlog.on_room = self._engine.backlog.on_open = _nothing
         if consumer.blueprint.state != bootsteps.RUN:
-            # Closing the channel waits for the BRPOP under way.
+            # Closing the channel waits for the answer to what it asked.
             with contextlib.suppress(RedisError):
                 self._wake()
 
-    def _bound(self, channel: Any) -> None:
-        """Take nothing that finds no place. Each BRPOP asks ``_queue_cycle`` for its queues."""
-        backlog = self._engine.backlog
-        channel.qos.can_consume = backlog.has_room
-        channel._queue_cycle = _OpenQueues(channel._queue_cycle, backlog.is_open)
-
     def _apply(self, consumer: Any, *, wake: bool = True) -> None:
-        """Consume what the engine serves by now, and nothing else. On Celery's thread."""
+        """Consume what the engine serves by now, and nothing else."""
         if consumer.task_consumer is None:
             return
         names = self._engine.names
@@ -82,25 +88,11 @@ class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
         self._consumed = names
 
     def _wake(self) -> None:
-        """Cut short the BRPOP under way, which still waits on the queues as they were."""
+        """Have what was asked answered, which still waits on the queues as they were."""
         message = celery_message(WAKE_TASK, b"", self._wake_queue)
         with redis_client(self._engine.settings) as client:
             client.lpush(self._wake_queue, message)
             client.expire(self._wake_queue, WAKE_TTL_S)
-
-
-class _OpenQueues:
-    """kombu's cycle of queues, less those that may not be consumed now."""
-
-    def __init__(self, cycle: Any, is_open: Callable[[str], bool]) -> None:
-        self.update = cycle.update
-        self.rotate = cycle.rotate
-        self._consume = cycle.consume
-        self._is_open = is_open
-
-    def consume(self, count: int) -> list[str]:
-        """The queues to take from, in order."""
-        return [queue for queue in self._consume(count) if self._is_open(queue)]
 
 
 def _nothing() -> None:

@@ -1,19 +1,20 @@
-"""The seam between Celery's thread and the event loop that supervises all isolates."""
+"""The seam between Celery and the event loop that supervises all isolates."""
 
 import asyncio
 import logging
 import sys
-import threading
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import bootsteps
+from kombu.asynchronous import set_event_loop
 
 from cloister.errors import CloisterError
 from cloister.messages import COMPILE_QUEUE, CompileJob, Invocation, dispatch_queue
 from cloister.settings import Settings
 from executor.backlog import Backlog, waiting_places
+from executor.hub import LoopHub
 from executor.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -26,69 +27,53 @@ CLOSE_S = 2.5
 
 
 class Engine:
-    """One event loop in a thread of its own. The public methods are for Celery's thread."""
+    """Everything on one event loop. The public methods are called while it does not run."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.id = uuid.uuid4().hex
         self.names: frozenset[str] = frozenset()
         self.backlog = Backlog(waiting_places(settings))
-        self._loop = asyncio.new_event_loop()
-        # A daemon: should closing fail, the process still ends, and the isolates with it.
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self.loop = asyncio.new_event_loop()
         self._supervisor: Supervisor | None = None
         self._names_task: asyncio.Task[None] | None = None
         self._on_names: Callable[[], Any] = _nothing
 
     def start(self) -> None:
-        """Start the loop and everything on it; returns when it is ready.
+        """Start everything; returns when it is ready.
 
         Raises:
             CloisterError: something that is needed is not there.
         """
-        self._thread.start()
-        try:
-            self._call(self._open())
-        except BaseException:
-            self._end_loop()
-            raise
+        self.loop.run_until_complete(self._open())
 
     def stop(self) -> None:
         """Finish what runs, within :data:`DRAIN_S`, and end every isolate."""
-        if not self._thread.is_alive():
+        if self.loop.is_closed():
             return
         try:
-            self._call(self._close(), DRAIN_S + CLOSE_S)
+            self.loop.run_until_complete(asyncio.wait_for(self._close(), DRAIN_S + CLOSE_S))
         except TimeoutError:
             log.error("the engine does not close in time; it is left behind")  # noqa: TRY400
-        else:
-            self._end_loop()
+        self.loop.close()
+
+    def broker_answers(self) -> bool:
+        """Whether it does by now. If it does not, some time has passed."""
+        return self.loop.run_until_complete(self._ready.broker_answers())
 
     def submit(self, invocations: Sequence[Invocation]) -> None:
         """Run these."""
-        taken = [(each, self.backlog.take(dispatch_queue(each.namespace))) for each in invocations]
-        self._loop.call_soon_threadsafe(self._submit, taken)
+        for each in invocations:
+            begun = self.backlog.take(dispatch_queue(each.namespace))
+            self.loop.call_soon(self._ready.submit, each, begun)
 
     def submit_job(self, job: CompileJob) -> None:
         """Do this."""
-        over = self.backlog.take(COMPILE_QUEUE)
-        self._loop.call_soon_threadsafe(self._submit_job, job, over)
+        self.loop.call_soon(self._ready.submit_job, job, self.backlog.take(COMPILE_QUEUE))
 
     def listen(self, on_names: Callable[[], Any]) -> None:
-        """Called from the loop's thread: :attr:`names` has changed."""
+        """Called from the loop: :attr:`names` has changed."""
         self._on_names = on_names
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-        self._loop.close()
-
-    def _call(self, work: Coroutine[Any, Any, None], timeout_s: float | None = None) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
-
-    def _end_loop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
 
     async def _open(self) -> None:
         self._supervisor = await Supervisor.open(self.settings, self.id)
@@ -108,13 +93,6 @@ class Engine:
         if self._supervisor is not None:
             await self._supervisor.close(DRAIN_S)
 
-    def _submit(self, taken: Sequence[tuple[Invocation, Callable[[], None]]]) -> None:
-        for invocation, begun in taken:
-            self._ready.submit(invocation, begun)
-
-    def _submit_job(self, job: CompileJob, over: Callable[[], None]) -> None:
-        self._ready.submit_job(job, over)
-
     @property
     def _ready(self) -> Supervisor:
         if self._supervisor is None:
@@ -126,9 +104,13 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc]
     """Worker bootstep: the engine stands before the first message is taken, and stops after the
     last. If tenants may not run here, the worker says why and exits."""
 
-    def __init__(self, worker: Any, **options: Any) -> None:
-        super().__init__(worker, **options)
+    requires = ("celery.worker.components:Hub",)
+
+    def create(self, worker: Any) -> "EngineStep":
+        """Make it, and have the worker's own loop wait in it."""
         worker.engine = Engine(worker.app.cloister_settings)
+        worker.hub = set_event_loop(LoopHub(worker.timer, worker.engine.loop))
+        return self
 
     def start(self, worker: Any) -> None:
         """Start the engine."""

@@ -1,7 +1,7 @@
 """What the Celery worker does with a message: hand it to the engine, at once.
 
 Celery's default strategy wraps a message in a request, and a pool runs it. Here the handler
-decodes the message on Celery's thread and passes it to the engine's loop. The hooks used
+decodes the message and passes it to the engine's loop. The hooks used
 (``Task.Strategy``, the handler's five arguments) are internal to Celery 5.7, to which
 ``pyproject.toml`` holds us.
 

@@ -9,6 +9,8 @@ from functools import lru_cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from redis.exceptions import RedisError
+
 from cloister.blobs import Blobs
 from cloister.broker import async_redis
 from cloister.limits import NO_LIMITS, Limits, effective
@@ -54,6 +56,7 @@ THREADS = 16
 """For the registry's database and its like."""
 
 NAMES_RETRY_S = 1.0
+BROKER_RETRY_S = 0.2
 SHORT_RUN_MS = 1.0
 
 
@@ -128,6 +131,15 @@ class Supervisor:
         self.resolver.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
         self.registry.close()
+
+    async def broker_answers(self) -> bool:
+        """Whether Valkey does. If it does not, some time has passed."""
+        try:
+            await self._redis.ping()
+        except (RedisError, OSError):
+            await asyncio.sleep(BROKER_RETRY_S)
+            return False
+        return True
 
     # Work that arrives:
 
