@@ -27,13 +27,13 @@ KEPT = frozenset(
         *("access", "close", "fstat", "get_blocking", "get_inheritable", "get_terminal_size"),
         *("getcwd", "getcwdb", "getloadavg", "getppid", "isatty", "listdir", "lseek", "lstat"),
         *("open", "read", "readlink", "readv", "scandir", "sched_getaffinity", "set_blocking"),
-        *("stat", "sysconf", "sysconf_names", "confstr", "uname", "write", "writev"),
+        *("stat", "sysconf", "confstr", "write", "writev"),
     }
 )
 """The functions of ``posix`` that stay."""
 
 WITHOUT: dict[str, tuple[str, ...]] = {
-    "_multiprocessing": ("SemLock", "sem_unlink"),
+    "_multiprocessing": ("sem_unlink",),
     "_posixshmem": ("shm_open", "shm_unlink"),
     "_posixsubprocess": ("fork_exec",),
     "_socket": (
@@ -66,7 +66,9 @@ class Change(tuple[types.ModuleType, str, Any]):
 
 def changes() -> list[Change]:
     """All that has to be set, made while modules can be imported. See :func:`apply`."""
-    return [*_of_posix(), *_of_others(), *_of_classes()]
+    told = os.uname_result(("Linux", "worker", "", "", os.uname().machine))
+    of_machine = [Change((module, "uname", lambda: told)) for module in (os, posix)]
+    return [*_of_posix(), *_of_others(), *_of_classes(), *of_machine]
 
 
 def apply(changes_: list[Change]) -> None:

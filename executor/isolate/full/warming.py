@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.machinery import BuiltinImporter, FrozenImporter
 from pathlib import Path
 
+from cloister import languages
 from executor.isolate import forgetting
 from executor.isolate.full import absent, image, importing, space
 from executor.isolate.full.importing import Finder
@@ -116,7 +117,9 @@ def _rename_code() -> None:
 def _roots() -> list[tuple[str, str]]:
     """Real directories and what they seem to be, the deepest first."""
     sites = {Path(path) for path in sys.path if path.endswith("-packages")}
-    roots = [(Path(__file__).parents[2], RUNTIME), (image.library_directory(), image.LIBRARY)]
+    ours = (Path(__file__).parents[2], Path(languages.__file__).parent)
+    roots = [(path, f"{RUNTIME}/{path.name}") for path in ours]
+    roots += [(image.library_directory(), image.LIBRARY)]
     roots += [(site, image.PACKAGES) for site in sites]
     longest_first = sorted(roots, key=lambda root: -len(root[0].parts))
     return [(str(real), shown) for real, shown in longest_first]
