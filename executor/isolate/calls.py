@@ -42,6 +42,13 @@ KINDS: dict[str, type[Exception]] = {
 """What a refusal is to the tenant's code, by its kind; any other kind is an ``Exception``."""
 
 
+class _Nowhere:
+    """Takes what is sent."""
+
+    def send(self, data: memoryview, _flags: int) -> int:
+        return len(data)
+
+
 class Channel:
     """Frames over the door's socket, without ever waiting to write while there is to read."""
 
@@ -50,6 +57,7 @@ class Channel:
         self._arrived: deque[frames.ToIsolate] = deque()
         self._readable = select.poll()
         self._either = select.poll()
+        self._door: Any = _Nowhere()
 
     def open(self, door: socket.socket) -> None:
         """Take a door's socket into use."""
@@ -58,11 +66,15 @@ class Channel:
         self._readable.register(door, select.POLLIN)
         self._either.register(door, select.POLLIN | select.POLLOUT)
 
+    def pretend(self) -> None:
+        """Send to nobody, until a door is opened."""
+        self._door = _Nowhere()
+
     def close(self) -> None:
         """Let go of it, once every frame that came was taken."""
         for poll in (self._readable, self._either):
             poll.unregister(self._door)
-        del self._door
+        self.pretend()
 
     def send(self, frame: frames.FromIsolate) -> None:
         """Send one frame. Raises ``ValueError`` if it is too large for the door."""

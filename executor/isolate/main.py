@@ -29,6 +29,8 @@ _prepared: list["Isolate"] = []
 NEVER_ANSWERED = "The script will never generate a response"
 
 
+_REHEARSED = frames.Invoke(url="http://rehearsal/", headers=[("a", "b")])
+
 REHEARSALS = 20
 """So often Python runs a function, and more, before it has fitted its code to what it is given."""
 
@@ -43,6 +45,7 @@ def prepare(language: str = RESTRICTED) -> None:
 def serve(door: socket.socket) -> NoReturn:
     """Do what comes through the door until it closes."""
     isolate = _prepared.pop() if _prepared else Isolate(DIALECTS[RESTRICTED])
+    isolate.rehearse_alone()
     isolate.channel.open(door)
     isolate.channel.send(frames.Ready())
     while True:
@@ -72,11 +75,19 @@ class Isolate:
             self.channel.open(theirs)
             self._handlers = discover({DEFAULT: _Rehearsal})
             for _ in range(REHEARSALS):
-                ours.sendall(pack(frames.Invoke(url="http://rehearsal/", headers=[("a", "b")])))
+                ours.sendall(pack(_REHEARSED))
                 self.handle(self.channel.receive())
                 ours.recv(READ_BYTES)
             self._handlers = None
             self.channel.close()
+
+    def rehearse_alone(self) -> None:
+        """Once more, and to nobody. The pages that an invocation writes to are then copied, before
+        anybody waits for that."""
+        self.channel.pretend()
+        self._handlers = discover({DEFAULT: _Rehearsal})
+        self.handle(_REHEARSED)
+        self._handlers = None
 
     def handle(self, frame: frames.ToIsolate) -> None:
         """Do one thing that the executor wants; leave if it makes no sense."""

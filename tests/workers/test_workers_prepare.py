@@ -35,6 +35,7 @@ def rehearse_and_look() -> None:
     """Prepare, and see to it that nothing is left of the rehearsal."""
     before = [set(ownership.own_classes), dict(ownership._namespaces), set(ownership._files)]
     main.prepare()
+    main._prepared[0].rehearse_alone()
     after = [set(ownership.own_classes), dict(ownership._namespaces), set(ownership._files)]
     assert after == before
     assert not ownership.is_own_class(main._Rehearsal)
