@@ -337,7 +337,7 @@ JAIL = [
     escape(
         "open",
         "print('ESCAPED', open('/etc/passwd').read())",
-        "a worker has no files",
+        "a worker has only the files",
         "import io\nprint(io.StringIO('text').read())",
         "text",
     ),

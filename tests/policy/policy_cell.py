@@ -21,6 +21,8 @@ from typing import Any, Self
 import msgspec
 
 DEADLINE_S = 20
+DATA = (".txt", ".json", ".csv", ".ini", ".bin")
+"""Files that are uploaded with a worker and are no modules end so."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def _outcome(sources: dict[str, bytes], main: str) -> tuple[Any, ...]:
         set_log_hook,
     )
 
+    data = {name: content for name, content in sources.items() if name.endswith(DATA)}
+    sources = {name: content for name, content in sources.items() if name not in data}
     log: list[str] = []
     set_log_hook(lambda _level, text: log.append(text))
     result = compile_sources(sources, main)
@@ -116,7 +120,7 @@ def _outcome(sources: dict[str, bytes], main: str) -> tuple[Any, ...]:
     raised = message = traceback = ""
     if not errors:
         try:
-            namespace = ModuleSpace(result.modules).run_main(main)
+            namespace = ModuleSpace(result.modules, data).run_main(main)
             if inspect.iscoroutinefunction(namespace.get("main")):
                 asyncio.run(namespace["main"]())
         except BaseException as error:

@@ -31,6 +31,9 @@ SAMPLES = b"""
 import asyncio, collections, contextlib, contextvars, csv, dataclasses, datetime, decimal, enum
 import functools, io, itertools, json, logging, operator, os, queue, random, re, string, sys
 import threading, time, types, typing, uuid, weakref, zlib, hashlib, hmac, struct, http.cookies
+import argparse, codecs, configparser, inspect, pathlib, concurrent.futures, logging.config
+import html.parser
+import xml.etree.ElementTree as ET
 class Own:
     "Doc."
     def __init__(self): self._x = 1
@@ -88,6 +91,24 @@ things = [
     weakref.WeakSet(), weakref.finalize(Own, print), memoryview(b"x"), iter([]), reversed([]),
     zip(), range(3), slice(1), map(str, []), {}.keys(), {}.items(), object(), print, getattr, type,
     super, vars(Own), "text".format, str.format, contextlib.suppress(KeyError), NotImplemented, ...]
+parser = argparse.ArgumentParser()
+config = configparser.ConfigParser(converters={"list": lambda text: text.split()})
+config.read_string("[s]\\na=1")
+things += [
+    parser, parser.add_argument("--x"), parser.parse_args([]), parser.add_argument_group("g"),
+    parser.add_subparsers(), argparse.FileType(), argparse.HelpFormatter("p"), config, config["s"],
+    config.converters, pathlib.Path("a/b"), pathlib.Path("/").iterdir(),
+    io.TextIOWrapper(io.BytesIO(b"x")), codecs.getincrementaldecoder("utf-8")(),
+    codecs.lookup("hex"),
+    inspect.signature(Own.method), inspect.signature(Data), inspect.signature(lru).bind(1),
+    next(iter(inspect.signature(Own.method).parameters.values())), inspect.getfullargspec(boom),
+    inspect.getmembers(Own), ET.fromstring("<a b='1'><c/>t</a>"), ET.ElementTree(ET.Element("a")),
+    ET.XMLParser(), ET.XMLParser(target=Own()), ET.TreeBuilder(), ET.XMLPullParser(), ET.QName("a"),
+    ET.fromstring("<a><b/></a>").iter(), ET.iterparse(io.StringIO("<a/>")),
+    html.parser.HTMLParser(), concurrent.futures.ThreadPoolExecutor(),
+    concurrent.futures.ThreadPoolExecutor().submit(len, ""),
+    threading.Event(), threading.Condition(), threading.Semaphore(), threading.Barrier(1),
+    threading.current_thread(), contextlib.redirect_stdout(io.StringIO()), sys.stdin, sys.stdout]
 async def main():
     things.extend([asyncio.current_task(), asyncio.get_running_loop(), asyncio.Queue(),
         asyncio.Lock(), asyncio.Event(), asyncio.Semaphore(), asyncio.Condition(),
@@ -115,14 +136,17 @@ BAD_HOMES = {
 }  # fmt: skip
 ALLOWED_HOMES = {
     "os.PathLike", "os.fspath", "posix.fspath", "posix._path_normpath",
-    "posix.urandom", "os._fscodec",
-    "pathlib.PurePath", "pathlib.PurePosixPath", "_thread.allocate_lock", "_thread.RLock",
+    "posix.urandom", "posix.strerror", "os._fscodec",
+    "pathlib.PurePath", "pathlib.PurePosixPath", "pathlib._PathParents",
+    "_thread.allocate_lock", "_thread.RLock",
     "_thread._local", "_thread.get_ident", "_thread.lock",
 }  # fmt: skip
 
 
 def problem(value: Any) -> str | None:
     """Why a worker should not hold this value, or None."""
+    if isinstance(value, io.TextIOWrapper) and isinstance(value.buffer, io.BytesIO):
+        return None
     if isinstance(value, BAD_TYPES) and not ownership.is_own_module(value):
         return f"a {type(value).__name__}"
     if any(value is bad for bad in BAD_VALUES):

@@ -1,10 +1,12 @@
 """What a class statement does when it runs: bases, metaclass and patterns are checked."""
 
 import abc
+import argparse
 import array
 import builtins
 import collections
 import collections.abc
+import configparser
 import contextlib
 import csv
 import datetime as dt
@@ -49,9 +51,15 @@ _DECIMAL_SIGNALS = tuple(
 )
 _LIBRARY_BASES: tuple[Any, ...] = (
     abc.ABC,
+    argparse.Action,
+    argparse.ArgumentParser,
+    argparse.HelpFormatter,
+    argparse.Namespace,
     array.array,
     *(getattr(collections, name) for name in collections.__all__ if name != "namedtuple"),
     *(getattr(collections.abc, name) for name in collections.abc.__all__),
+    configparser.ConfigParser,
+    configparser.RawConfigParser,
     contextlib.AbstractContextManager,
     contextlib.AbstractAsyncContextManager,
     contextlib.ContextDecorator,

@@ -4,8 +4,9 @@ import builtins
 from typing import Any, NoReturn
 
 from executor.isolate.policy import building, guards, methods, ownership
+from executor.isolate.policy.facades import files
+from executor.isolate.policy.handlers import visible_names
 from executor.isolate.policy.kinds import safe_type, type_of
-from executor.isolate.policy.names import is_plain
 from executor.isolate.policy.output import guarded_print
 from executor.isolate.policy.transformer import hidden
 
@@ -50,17 +51,7 @@ def _dir(value: Any = None, /) -> list[str]:
     """The builtin ``dir`` of an object: the names that the worker can read."""
     if value is None:
         raise TypeError("dir() takes an object here")
-    own = ownership.is_own(value)
-    names = [name for name in dir(value) if isinstance(name, str) and name.isidentifier()]
-    return [name for name in names if is_plain(name) or (own and not name.startswith("__"))]
-
-
-def _open(*_arguments: Any, **_keywords: Any) -> NoReturn:
-    """The builtin ``open``."""
-    raise PermissionError(
-        "a worker has no files; io.StringIO and io.BytesIO are files in memory, "
-        "and bindings such as KV store data"
-    )
+    return visible_names(value)
 
 
 def _input(_prompt: Any = "", /) -> NoReturn:
@@ -83,7 +74,7 @@ def base_builtins() -> dict[str, Any]:
         dir=_dir,
         type=safe_type,
         print=guarded_print,
-        open=_open,
+        open=files.open_,
         input=_input,
     )
     return names | _hidden()

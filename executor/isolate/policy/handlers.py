@@ -10,7 +10,7 @@ from typing import Any
 
 from executor.isolate.policy import guards, ownership
 from executor.isolate.policy.guards import HANDLERS, Getter, checked_target, refused
-from executor.isolate.policy.kinds import type_of, without_metaclass
+from executor.isolate.policy.kinds import ModuleType, type_of, without_metaclass
 from executor.isolate.policy.names import TYPING_DUNDERS, is_dunder, is_plain, refusal
 from executor.isolate.policy.ownership import (
     is_class,
@@ -62,6 +62,13 @@ def _own_only(value: Any, name: str, get: Getter) -> Any:
     raise refused(value, name)
 
 
+def _parser(value: Any, name: str, get: Getter) -> Any:
+    """``parser``: a module of a package of the library, or an attribute of plain data."""
+    if isinstance(value, ModuleType) or type(value) in guards.writable_types:
+        return get(value, name)
+    return _own_only(value, name, get)
+
+
 def _dict(value: Any, name: str, get: Getter) -> Any:
     """``__dict__``: an instance's own, or a filtered copy for a class or module."""
     if is_own_class(value) or is_own_module(value):
@@ -91,6 +98,13 @@ def without_internals(namespace: Mapping[str, Any]) -> dict[str, Any]:
         for key, item in namespace.items()
         if isinstance(key, str) and not is_dunder(key) and "$" not in key
     }
+
+
+def visible_names(value: Any) -> list[str]:
+    """The names of an object that a worker can read."""
+    own = is_own(value)
+    names = [name for name in dir(value) if isinstance(name, str) and name.isidentifier()]
+    return [name for name in names if is_plain(name) or (own and not name.startswith("__"))]
 
 
 def _initializer(value: Any, name: str, get: Getter) -> Any:
@@ -226,8 +240,9 @@ HANDLERS.update(
         "__delattr__": _setter,
         "__getattribute__": _getter,
         "obj": _obj,
+        "parser": _parser,
         **dict.fromkeys(
-            ("get_loop", "get_coro", "get_context", "get_stack", "print_stack", "parser"), _own_only
+            ("get_loop", "get_coro", "get_context", "get_stack", "print_stack"), _own_only
         ),
         **dict.fromkeys(("__getstate__", "__setstate__"), _state),
         **dict.fromkeys(("__new__", "__class_getitem__"), _of_classes),

@@ -27,7 +27,7 @@ from executor.isolate.policy import (
     writable,
     zones,
 )
-from executor.isolate.policy.facades import Facade, copying, functional, structures, tasks
+from executor.isolate.policy.facades import Facade, copying, functional, injected, structures, tasks
 from executor.isolate.policy.facades.structures import check_member_names
 from executor.isolate.policy.generated import check_field_name
 
@@ -59,6 +59,7 @@ def harden() -> None:
     _guard_asyncio()
     hints.guard_typing()
     _replace(functools, "singledispatch", functional.singledispatch)
+    injected.install()
     warnings.showwarning = _show_warning
     _done.append(True)
 

@@ -9,6 +9,7 @@ from typing import Any
 from executor.isolate.policy import building, guards, handlers, ownership
 from executor.isolate.policy.builtin_names import base_builtins
 from executor.isolate.policy.facades import HINTS, library, make_facade
+from executor.isolate.policy.facades.files import set_files
 from executor.isolate.policy.facades.system import set_modules
 from executor.isolate.policy.hardening import harden
 from executor.isolate.policy.names import definition_refusal
@@ -51,7 +52,7 @@ class ModuleSpace:
     def supply(self, modules: dict[str, bytes], data: dict[str, bytes]) -> None:
         """Set what the space is made of, before anything is imported: all else can be made ready
         when the worker is not known yet."""
-        self.data = dict(data)
+        set_files(data)
         self._code = modules
         self._parents = {
             ".".join(parts[:i])

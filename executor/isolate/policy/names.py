@@ -99,6 +99,10 @@ TYPING_DUNDERS: frozenset[str] = frozenset(
         "__constraints__",
         "__covariant__",
         "__contravariant__",
+        "__infer_variance__",
+        "__default__",
+        "__type_params__",
+        "__value__",
     }
 )
 """Readable on every object; a metaclass among the results is replaced by the safe ``type``."""
@@ -170,6 +174,11 @@ DEFINABLE_DUNDERS: frozenset[str] = OPERATORS | {
     "__replace__",
     "__getstate__",
     "__setstate__",
+    "__reduce__",  # nothing here asks for these five: pickle is not there, copy has its own way
+    "__reduce_ex__",
+    "__getnewargs__",
+    "__getnewargs_ex__",
+    "__getinitargs__",
     "__getattr__",
     "__getattribute__",
     "__setattr__",
@@ -211,6 +220,13 @@ CONVENTIONAL_DUNDERS: frozenset[str] = frozenset(
         "__json__",
         "__rich__",
         "__rich_repr__",
+        "__rich_console__",
+        "__rich_measure__",
+        "__tracebackhide__",
+        "__maintainer_email__",
+        "__build__",
+        "__summary__",
+        "__uri__",
         "__tablename__",
         "__table_args__",
         "__test__",

@@ -31,7 +31,7 @@ def log(level: str, text: str) -> None:
 class LogStream:
     """``sys.stdout`` and ``sys.stderr`` of a worker: each line is a log line."""
 
-    __slots__ = ("_level", "_pending")
+    __slots__ = ("_level", "_pending", "_redirections")
     encoding = "utf-8"
     errors = "strict"
     closed = False
@@ -40,11 +40,20 @@ class LogStream:
     def __init__(self, level: str) -> None:
         self._level = level
         self._pending = ""
+        self._redirections: list[Any] = []
+
+    @property
+    def target(self) -> Any:
+        """Where the innermost redirection sends what is written, or None."""
+        return self._redirections[-1] if self._redirections else None
 
     def write(self, text: str, /) -> int:
         """Write text; whole lines reach the log at once."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if self._redirections:
+            self._redirections[-1].write(text)
+            return len(text)
         *lines, rest = (self._pending + text).split("\n")
         for line in lines:
             log(self._level, line)
@@ -85,6 +94,36 @@ stdout = LogStream("log")
 stderr = LogStream("error")
 
 
+class _Redirection:
+    """A block in which what is written to a stream goes to a worker's own."""
+
+    __slots__ = ("_target",)
+    _stream = stdout
+
+    def __init__(self, new_target: Any) -> None:
+        self._target = new_target
+
+    def __enter__(self) -> Any:
+        self._stream._redirections.append(self._target)
+        return self._target
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stream._redirections.pop()
+
+
+class redirect_stdout(_Redirection):  # noqa: N801 - the library's name
+    """``contextlib.redirect_stdout``."""
+
+    __slots__ = ()
+
+
+class redirect_stderr(_Redirection):  # noqa: N801 - the library's name
+    """``contextlib.redirect_stderr``."""
+
+    __slots__ = ()
+    _stream = stderr
+
+
 def guarded_print(
     *values: object,
     sep: str | None = " ",
@@ -97,6 +136,7 @@ def guarded_print(
         if part is not None and not isinstance(part, str):
             raise TypeError(f"{name} must be None or a string, not {type(part).__name__}")
     text = (" " if sep is None else sep).join(map(str, values)) + ("\n" if end is None else end)
+    file = stdout.target if file is None else file
     if file is not None and file is not stdout:
         file.write(text)
     elif end in (None, "\n"):

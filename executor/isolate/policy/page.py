@@ -31,11 +31,14 @@ It bounds neither CPU nor memory: the executor does that, and the kernel keeps t
 - `async` functions, generators, comprehensions, `for` and `with`; `await` anywhere in them.
 - Classes with inheritance, properties, class and static methods, descriptors, `super()`, `__slots__`, `__init_subclass__`, `__set_name__`, `__class_getitem__` and the dunder methods listed below.
 - Dataclasses, enums, named tuples, abstract classes, `typing` with generics, `Protocol`, `TypedDict` and `NamedTuple`, annotations of every kind.
+- Where Python has them (3.12): type parameters in brackets, `type` statements, f-strings with their own quotes inside.
 - `match` with all patterns, the walrus, f-strings, unpacking, slices, `del`, chained and augmented assignment to names, attributes, items and slices.
 - `try` with `except`, `except*`, `else` and `finally`, exception groups, notes and causes.
 - `_private` and `__mangled` names of your own objects, classes and modules; `__name__`, `__doc__`, `__file__`, `__all__`, the main guard.
 - Several modules, packages, relative and circular imports, `import *`.
 - `print` with all its arguments, `logging` and `warnings`: each line is a line of the worker's log.
+- `open`, `pathlib.Path` and `os.path` over the files that were uploaded with the worker, by their names below `/`; `Path(__file__).parent / "data.json"` is the file beside a module. Nothing can be written.
+- What needs threads, with the one there is: locks, events and queues; a `ThreadPoolExecutor` runs what it is given at once.
 
 `__name__` of the main module is its module name, so a main guard does not run.
 """
@@ -118,7 +121,7 @@ def _builtins() -> Iterator[str]:
     yield "| refused | what to use instead |\n| --- | --- |"
     for name, reason in names.REFUSED_NAMES.items():
         yield f"| `{name}` | {reason} |"
-    yield "| `open` | a worker has no files; `io` has files in memory, bindings store data |"
+    yield "| `open` for writing | `io` has files in memory, bindings store data |"
     yield "| `input` | the input of a worker is its request |"
     yield f"| rebinding {_codes(names.RESERVED_NAMES)} | use another name |\n"
 
@@ -133,7 +136,7 @@ def _bounds() -> Iterator[str]:
     yield f"| tokens of all modules | {bounds.MAX_TOKENS:,} |"
     yield f"| syntax nodes of all modules | {bounds.MAX_NODES:,} |"
     yield f"| levels of nesting | {bounds.MAX_DEPTH:,} |"
-    yield f"| bytes that `zlib` and `gzip` unpack at once | {MAX_OUTPUT_BYTES:,} |\n"
+    yield f"| bytes that `zlib`, `gzip`, `bz2` and `lzma` unpack at once | {MAX_OUTPUT_BYTES:,} |\n"
     yield (
         "Sources are UTF-8. A module's name is its path below the main module's directory or below "
         f"`{VENDORED}/`; it cannot be that of a library module or of the platform.\n"

@@ -11,6 +11,7 @@ import zoneinfo
 from executor.isolate.env import BINDINGS, Env
 from executor.isolate.policy import tripwire
 from executor.isolate.policy.compiler import compile_sources
+from executor.isolate.policy.facades import encodings as encodings_
 from executor.isolate.policy.facades import library
 from executor.isolate.policy.hardening import harden
 from executor.isolate.policy.receivers import guard
@@ -55,9 +56,7 @@ def forget_annotations() -> None:
 
 def load_late_parts() -> None:
     """Let the library load what it would only load, or read from a file, at its first use."""
-    for codec in ("ascii", "latin-1", "utf-16", "utf-32", "utf-8-sig", "idna", "punycode"):
-        "a".encode(codec)
-    "\N{BULLET}".encode("raw_unicode_escape")
+    encodings_.load()
     dt.datetime.strptime("2000-01-01", "%Y-%m-%d")  # noqa: DTZ007 - loads _strptime
     time.strptime("2000", "%Y")
     encodings.idna.nameprep("a")

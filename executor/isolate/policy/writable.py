@@ -4,7 +4,9 @@ Every other object of the library refuses it, since the library's own code may t
 ``dataclasses.Field.name``, for one, becomes part of generated source.
 """
 
+import argparse
 import calendar
+import configparser
 import csv
 import decimal
 import functools
@@ -12,6 +14,7 @@ import reprlib
 import textwrap
 import threading
 import types
+import xml.etree.ElementTree as ET
 
 from executor.isolate.policy import guards
 from executor.isolate.policy.facades.loggers import BASES
@@ -30,6 +33,12 @@ WRITABLE: dict[type, str] = {
     calendar.Calendar: "firstweekday is set so",
     calendar.TextCalendar: "firstweekday is set so",
     calendar.HTMLCalendar: "its CSS classes are set so",
+    ET.Element: "its tag, text and tail are attributes",
+    argparse.ArgumentParser: "its options are attributes",
+    argparse.Namespace: "it exists for that",
+    configparser.ConfigParser: "optionxform is set so",
+    configparser.RawConfigParser: "optionxform is set so",
+    configparser.SectionProxy: "converters are set so",
     functools.partial: "functions may carry attributes",
     type(functools.lru_cache(lambda: None)): "functions may carry attributes",
     LogRecord: "filters add attributes",

@@ -1,7 +1,10 @@
-"""``zlib`` and ``gzip``, their output bounded: a few kilobytes can unpack to gigabytes."""
+"""``zlib``, ``gzip``, ``bz2`` and ``lzma``, bounded: kilobytes can unpack to gigabytes."""
 
+import bz2
 import gzip
+import lzma
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
@@ -42,5 +45,51 @@ def gzip_decompress(data: Any) -> bytes:
     return b"".join(parts)
 
 
+def bz2_decompress(data: Any) -> bytes:
+    """``bz2.decompress``, several streams included."""
+    return _all_streams(data, bz2.BZ2Decompressor, OSError)
+
+
+def lzma_decompress(
+    data: Any,
+    format: int = lzma.FORMAT_AUTO,  # noqa: A002 - the library's name
+    memlimit: int | None = None,
+    filters: Any = None,
+) -> bytes:
+    """``lzma.decompress``, several streams included."""
+    limit = min(memlimit or MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES)
+    options = {"format": format, "memlimit": limit, "filters": filters}
+    if format == lzma.FORMAT_RAW:
+        options["memlimit"] = None
+    return _all_streams(data, lambda: lzma.LZMADecompressor(**options), lzma.LZMAError)
+
+
+def _all_streams(data: Any, make: Callable[[], Any], error: type[Exception]) -> bytes:
+    """Unpack one stream after the other.
+
+    Raises:
+        ValueError: the data ends within one.
+    """
+    parts: list[bytes] = []
+    rest, left = bytes(data), MAX_OUTPUT_BYTES
+    while rest:
+        decompressor = make()
+        try:
+            parts.append(decompressor.decompress(rest, left + 1))
+        except error:
+            if parts:
+                break  # what follows the last stream is ignored, as the library does
+            raise
+        left -= len(parts[-1])
+        if left < 0:
+            raise error(f"the data unpacks to more than {MAX_OUTPUT_BYTES} bytes")
+        if not decompressor.eof:
+            raise ValueError("Compressed data ended before the end-of-stream marker was reached")
+        rest = decompressor.unused_data
+    return b"".join(parts)
+
+
+BZ2: dict[str, Any] = {"decompress": bz2_decompress}
+LZMA: dict[str, Any] = {"decompress": lzma_decompress}
 ZLIB: dict[str, Any] = {"decompress": decompress}
 GZIP: dict[str, Any] = {"decompress": gzip_decompress}

@@ -34,10 +34,12 @@ import types
 import typing
 import uuid
 import weakref
+import xml.etree.ElementTree as ET
 import zoneinfo
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from executor.isolate.policy.facades.files import PosixPath
 from executor.isolate.policy.facades.loggers import Logger, LoggerAdapter
 from executor.isolate.policy.ownership import is_own_class
 
@@ -50,7 +52,7 @@ _SHARED = (
     functools._lru_cache_wrapper, operator.itemgetter, time.struct_time, Logger, LoggerAdapter,
     dt.date, dt.datetime, dt.time, dt.timedelta, dt.timezone, zoneinfo.ZoneInfo, decimal.Decimal,
     fractions.Fraction, uuid.UUID, re.Pattern, re.Match, statistics.NormalDist,
-    pathlib.PurePosixPath, dataclasses.Field,
+    pathlib.PurePosixPath, PosixPath, dataclasses.Field,
     ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network,
     ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network,
 )  # fmt: skip
@@ -284,7 +286,15 @@ def _context(x: decimal.Context, _memo: Memo | None) -> decimal.Context:
     return x.copy()
 
 
+def _element(x: ET.Element, memo: Memo | None) -> ET.Element:
+    result = ET.Element(_part(x.tag, memo), dict(_part(x.attrib, memo)))
+    result.text, result.tail = _part(x.text, memo), _part(x.tail, memo)
+    result.extend([_part(child, memo) for child in x])
+    return result
+
+
 _BUILDERS: dict[type, Callable[[Any, Memo | None], Any]] = {
+    ET.Element: _element,
     functools.partial: _partial,
     random.Random: _random,
     io.StringIO: _file,

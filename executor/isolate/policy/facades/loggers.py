@@ -198,6 +198,11 @@ def basic_config(
         root.setLevel(level)
 
 
+def existing() -> dict[str, Logger]:
+    """Every logger that was asked for, by name, but for the root."""
+    return dict(_loggers)
+
+
 def disable(level: Any = CRITICAL) -> None:
     """``logging.disable``."""
     _disabled[0] = logs._check_level(level)

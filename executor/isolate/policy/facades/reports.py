@@ -3,6 +3,7 @@
 import pprint as pprint_
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 from executor.isolate.policy import output
@@ -43,6 +44,36 @@ def format_tb(tb: types.TracebackType | None, limit: Any = None) -> list[str]:
     """``traceback.format_tb``."""
     del limit
     return list(frame_lines(list(own_frames(tb))))
+
+
+class FrameSummary:
+    """``traceback.FrameSummary``: where a frame of the worker's was."""
+
+    __slots__ = ("filename", "lineno", "name")
+    line = ""
+
+    def __init__(self, filename: str, lineno: int, name: str) -> None:
+        self.filename, self.lineno, self.name = filename, lineno, name
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self.filename, self.lineno, self.name, self.line])
+
+    def __getitem__(self, index: Any) -> Any:
+        return [*self][index]
+
+    def __len__(self) -> int:
+        return 4
+
+
+def extract_tb(tb: types.TracebackType | None, limit: Any = None) -> list[FrameSummary]:
+    """``traceback.extract_tb``, the worker's own frames."""
+    frames = [FrameSummary(*frame) for frame in own_frames(tb)]
+    return frames if limit is None else frames[:limit] if limit >= 0 else frames[limit:]
+
+
+def format_list(extracted_list: Any) -> list[str]:
+    """``traceback.format_list``."""
+    return list(frame_lines([(str(f[0]), int(f[1]), str(f[2])) for f in extracted_list]))
 
 
 def _emit(text: str, file: Any) -> None:
@@ -138,7 +169,13 @@ def pp(value: Any, *args: Any, sort_dicts: bool = False, **kwargs: Any) -> None:
 
 
 PPRINT: dict[str, Any] = {"PrettyPrinter": PrettyPrinter, "pprint": pprint, "pp": pp}
+CONTEXTLIB: dict[str, Any] = {
+    "redirect_stdout": output.redirect_stdout,
+    "redirect_stderr": output.redirect_stderr,
+}
 TRACEBACK: dict[str, Any] = {
+    "extract_tb": extract_tb,
+    "format_list": format_list,
     "format_exception": format_exception,
     "format_exception_only": format_exception_only,
     "format_exc": format_exc,

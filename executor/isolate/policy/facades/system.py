@@ -1,5 +1,7 @@
 """The harmless parts of ``os``, ``sys``, ``importlib``, ``time`` and ``uuid``."""
 
+import gc
+import io
 import os
 import posixpath
 import sys
@@ -8,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from executor.isolate.policy import output
+from executor.isolate.policy.facades import files
 
 environ: dict[str, str] = {}
 """The worker's own plain variables, as ``os.environ``."""
@@ -39,10 +42,25 @@ def relpath(path: Any, start: Any = "/") -> str:
     return posixpath.relpath(abspath(path), abspath(start))
 
 
-def _nothing_there(path: Any) -> bool:
-    """``os.path.exists`` and the like: there are no files."""
-    os.fspath(path)
-    return False
+def walk(top: Any, topdown: bool = True) -> Iterator[tuple[str, list[str], list[str]]]:
+    """``os.walk`` over the uploaded files."""
+    where = os.fspath(top)
+    if not files.is_directory(where):
+        return
+    names = files.listdir(where)
+    inner = [name for name in names if files.is_directory(posixpath.join(where, name))]
+    here = (where, inner, [name for name in names if name not in inner])
+    if topdown:
+        yield here
+    for name in inner:
+        yield from walk(posixpath.join(where, name), topdown)
+    if not topdown:
+        yield here
+
+
+def one() -> int:
+    """``os.cpu_count``."""
+    return 1
 
 
 class Modules(Mapping[str, Any]):
@@ -119,13 +137,65 @@ def setrecursionlimit(limit: int, /) -> None:
         raise ValueError("the recursion limit cannot be raised")
 
 
+_collecting = [True]
+
+
+def _collect(generation: int = 2) -> int:
+    """``gc.collect``."""
+    return gc.collect(generation)
+
+
+def _set_collecting(wanted: bool) -> Callable[[], None]:
+    def switch() -> None:
+        """Only noted: the collector is the runtime's, too."""
+        _collecting[0] = wanted
+
+    return switch
+
+
+def _constant(value: Any) -> Callable[..., Any]:
+    def constant(*_arguments: Any, **_keywords: Any) -> Any:
+        """The same for every worker: nothing is told of the host."""
+        return value
+
+    return constant
+
+
+GC: dict[str, Any] = {
+    "collect": _collect,
+    "enable": _set_collecting(True),
+    "disable": _set_collecting(False),
+    "isenabled": lambda: _collecting[0],
+}
+PLATFORM: dict[str, Any] = {
+    "system": _constant("Linux"),
+    "platform": _constant("Linux"),
+    "architecture": _constant(("64bit", "")),
+    **dict.fromkeys(("machine", "node", "release", "version"), _constant("")),
+    "python_compiler": _constant(""),
+}
 IMPORTLIB: dict[str, Any] = {"import_module": import_module}
-OS: dict[str, Any] = {"environ": environ, "getenv": getenv, "getcwd": getcwd}
+OS: dict[str, Any] = {
+    "environ": environ,
+    "getenv": getenv,
+    "getcwd": getcwd,
+    "listdir": files.listdir,
+    "walk": walk,
+    "cpu_count": one,
+    "strerror": os.strerror,
+    "devnull": "/dev/null",
+}
 OS_PATH: dict[str, Any] = {
     "abspath": abspath,
     "realpath": abspath,
     "relpath": relpath,
-    **dict.fromkeys(("exists", "isfile", "isdir", "islink", "lexists"), _nothing_there),
+    "exists": files.exists,
+    "lexists": files.exists,
+    "isfile": files.is_file,
+    "isdir": files.is_directory,
+    "islink": files.is_link,
+    "getsize": files.size,
+    "expanduser": os.fspath,
 }
 SYS: dict[str, Any] = {
     "argv": [""],
@@ -142,4 +212,9 @@ SYS: dict[str, Any] = {
     "getsizeof": getsizeof,
     "setrecursionlimit": setrecursionlimit,
     "dont_write_bytecode": True,
+    "stdin": io.StringIO(),
+    "executable": "",
+    "prefix": "/",
+    "warnoptions": [],
+    "orig_argv": [""],
 }

@@ -4,6 +4,7 @@ A name that is not listed does not exist for a worker. The names of a few module
 guarded versions (:mod:`executor.isolate.policy.facades.replacements`).
 """
 
+import errno
 from dataclasses import dataclass, field
 
 
@@ -19,7 +20,7 @@ class Entry:
         return self.names.split()
 
 
-_NO_FILES = "a worker has no files; use a binding such as KV"
+_NO_FILES = "a worker has only the files uploaded with it; use a binding such as KV"
 _NO_NET = "a worker has no sockets; use fetch() from workers"
 _NO_PROCESS = "a worker cannot start processes"
 _NO_THREADS = "a worker has one thread; use asyncio tasks"
@@ -32,6 +33,12 @@ MODULES: dict[str, Entry] = {
     ),
     "abc": Entry("ABC ABCMeta abstractmethod abstractproperty abstractclassmethod "
                  "abstractstaticmethod update_abstractmethods"),
+    "argparse": Entry(
+        "Action ArgumentDefaultsHelpFormatter ArgumentError ArgumentParser ArgumentTypeError "
+        "BooleanOptionalAction FileType HelpFormatter MetavarTypeHelpFormatter Namespace "
+        "ONE_OR_MORE OPTIONAL PARSER REMAINDER RawDescriptionHelpFormatter RawTextHelpFormatter "
+        "SUPPRESS ZERO_OR_MORE"
+    ),
     "array": Entry("array ArrayType typecodes"),
     "ast": Entry("literal_eval", {"parse": _NO_CODE, "walk": _NO_CODE}),
     "asyncio": Entry(
@@ -65,6 +72,7 @@ MODULES: dict[str, Entry] = {
         "crc32 crc_hqx hexlify unhexlify"
     ),
     "bisect": Entry("bisect bisect_left bisect_right insort insort_left insort_right"),
+    "bz2": Entry("compress decompress", {"open": _NO_FILES, "BZ2File": _NO_FILES}),
     "calendar": Entry(
         "Calendar FRIDAY HTMLCalendar IllegalMonthError IllegalWeekdayError MONDAY SATURDAY "
         "SUNDAY THURSDAY TUESDAY TextCalendar WEDNESDAY calendar day_abbr day_name firstweekday "
@@ -76,6 +84,12 @@ MODULES: dict[str, Entry] = {
         "acos acosh asin asinh atan atanh cos cosh e exp inf infj isclose isfinite isinf isnan "
         "log log10 nan nanj phase pi polar rect sin sinh sqrt tan tanh tau"
     ),
+    "codecs": Entry(
+        "BOM BOM_BE BOM_LE BOM_UTF16 BOM_UTF16_BE BOM_UTF16_LE BOM_UTF32 BOM_UTF32_BE BOM_UTF32_LE "
+        "BOM_UTF8 decode encode getincrementaldecoder getincrementalencoder iterdecode iterencode "
+        "lookup open",
+        {"register": "codecs belong to the interpreter", "getreader": "use io.TextIOWrapper"},
+    ),
     "collections": Entry(
         "ChainMap Counter OrderedDict UserDict UserList UserString defaultdict deque namedtuple"
     ),
@@ -86,15 +100,24 @@ MODULES: dict[str, Entry] = {
         "ValuesView"
     ),
     "colorsys": Entry("hls_to_rgb hsv_to_rgb rgb_to_hls rgb_to_hsv rgb_to_yiq yiq_to_rgb"),
+    "concurrent": Entry(),
+    "concurrent.futures": Entry(
+        "ALL_COMPLETED BrokenExecutor CancelledError Executor FIRST_COMPLETED FIRST_EXCEPTION "
+        "Future InvalidStateError ThreadPoolExecutor TimeoutError as_completed wait",
+        {"ProcessPoolExecutor": _NO_PROCESS},
+    ),
+    "configparser": Entry(
+        "BasicInterpolation ConfigParser DEFAULTSECT DuplicateOptionError DuplicateSectionError "
+        "Error ExtendedInterpolation Interpolation InterpolationDepthError InterpolationError "
+        "InterpolationMissingOptionError InterpolationSyntaxError LegacyInterpolation "
+        "MAX_INTERPOLATION_DEPTH MissingSectionHeaderError NoOptionError NoSectionError "
+        "ParsingError RawConfigParser SectionProxy"
+    ),
     "contextlib": Entry(
         "AbstractAsyncContextManager AbstractContextManager AsyncContextDecorator AsyncExitStack "
         "ContextDecorator ExitStack aclosing asynccontextmanager closing contextmanager "
-        "nullcontext suppress",
-        {
-            "redirect_stdout": "it changes the process; pass file= to print()",
-            "redirect_stderr": "it changes the process; pass file= to print()",
-            "chdir": _NO_FILES,
-        },
+        "nullcontext redirect_stderr redirect_stdout suppress",
+        {"chdir": _NO_FILES},
     ),
     "contextvars": Entry("Context ContextVar Token copy_context"),
     "copy": Entry("Error copy deepcopy"),
@@ -137,6 +160,7 @@ MODULES: dict[str, Entry] = {
         "property unique verify",
         {"global_enum": "it writes into a module"},
     ),
+    "errno": Entry(" ".join(sorted(name for name in vars(errno) if not name.startswith("_")))),
     "fnmatch": Entry("filter fnmatch fnmatchcase translate"),
     "fractions": Entry("Fraction"),
     "functools": Entry(
@@ -144,6 +168,12 @@ MODULES: dict[str, Entry] = {
         "partialmethod reduce singledispatch singledispatchmethod total_ordering update_wrapper "
         "wraps"
     ),
+    "gc": Entry(
+        "collect disable enable isenabled",
+        dict.fromkeys(("get_objects", "get_referrers", "get_referents"),
+                      "it lists objects of the interpreter"),
+    ),
+    "getopt": Entry("GetoptError error getopt gnu_getopt"),
     "graphlib": Entry("CycleError TopologicalSorter"),
     "gzip": Entry("BadGzipFile compress decompress", {"open": _NO_FILES, "GzipFile": _NO_FILES}),
     "hashlib": Entry(
@@ -161,20 +191,21 @@ MODULES: dict[str, Entry] = {
     "http.cookies": Entry("BaseCookie CookieError Morsel SimpleCookie"),
     "importlib": Entry("import_module", {"reload": _NO_CODE, "util": _NO_CODE}),
     "inspect": Entry(
-        "cleandoc getdoc isabstract isasyncgen isasyncgenfunction isawaitable isbuiltin isclass "
-        "iscoroutine iscoroutinefunction isfunction isgenerator isgeneratorfunction ismethod "
-        "isroutine",
+        "BoundArguments FullArgSpec Parameter Signature cleandoc get_annotations getdoc "
+        "getfullargspec getmembers isabstract isasyncgen isasyncgenfunction isawaitable isbuiltin "
+        "isclass iscoroutine iscoroutinefunction isdatadescriptor isfunction isgenerator "
+        "isgeneratorfunction ismethod ismodule isroutine signature unwrap",
         {
             "currentframe": "frames lead into the runtime",
             "stack": "frames lead into the runtime",
-            "signature": "it evaluates annotations; read __annotations__",
-            "getmembers": "it reads past the guard; use dir() and getattr()",
-            "getsource": _NO_FILES,
+            "getattr_static": "it reads past the guard; use getattr()",
+            "getsource": "no source is kept beside the compiled code",
         },
     ),
     "io": Entry(
-        "BytesIO DEFAULT_BUFFER_SIZE SEEK_CUR SEEK_END SEEK_SET StringIO UnsupportedOperation",
-        {"open": _NO_FILES, "FileIO": _NO_FILES, "TextIOWrapper": _NO_FILES},
+        "BufferedIOBase BufferedReader BytesIO DEFAULT_BUFFER_SIZE IOBase RawIOBase SEEK_CUR "
+        "SEEK_END SEEK_SET StringIO TextIOBase TextIOWrapper UnsupportedOperation open",
+        {"FileIO": _NO_FILES},
     ),
     "ipaddress": Entry(
         "AddressValueError IPv4Address IPv4Interface IPv4Network IPv6Address IPv6Interface "
@@ -193,7 +224,16 @@ MODULES: dict[str, Entry] = {
         "NOTSET NullHandler StreamHandler WARN WARNING addLevelName basicConfig captureWarnings "
         "critical debug disable error exception getLevelName getLogger info log raiseExceptions "
         "root shutdown warn warning",
-        {"FileHandler": _NO_FILES, "config": "handlers are made in code"},
+        {"FileHandler": _NO_FILES},
+    ),
+    "logging.config": Entry(
+        "dictConfig",
+        {"fileConfig": "use dictConfig()", "listen": _NO_NET},
+    ),
+    "lzma": Entry(
+        "CHECK_CRC32 CHECK_CRC64 CHECK_NONE CHECK_SHA256 FORMAT_ALONE FORMAT_AUTO FORMAT_RAW "
+        "FORMAT_XZ LZMAError PRESET_DEFAULT PRESET_EXTREME compress decompress",
+        {"open": _NO_FILES, "LZMAFile": _NO_FILES},
     ),
     "math": Entry(
         "acos acosh asin asinh atan atan2 atanh cbrt ceil comb copysign cos cosh degrees dist e "
@@ -214,11 +254,12 @@ MODULES: dict[str, Entry] = {
         "methodcaller mod mul ne neg not_ or_ pos pow rshift setitem sub truediv truth xor"
     ),
     "os": Entry(
-        "environ fsdecode fsencode fspath getcwd getenv linesep name PathLike sep urandom",
+        "altsep cpu_count curdir devnull environ error extsep fsdecode fsencode fspath getcwd "
+        "getenv linesep listdir name pardir PathLike pathsep sep strerror urandom walk",
         {
             **dict.fromkeys(
-                ("open", "listdir", "mkdir", "makedirs", "remove", "rename", "scandir", "stat",
-                 "walk", "unlink", "chdir"),
+                ("open", "mkdir", "makedirs", "remove", "rename", "scandir", "stat", "unlink",
+                 "chdir", "rmdir"),
                 _NO_FILES,
             ),
             **dict.fromkeys(
@@ -227,12 +268,16 @@ MODULES: dict[str, Entry] = {
         },
     ),
     "os.path": Entry(
-        "abspath basename commonpath commonprefix dirname exists isabs isdir isfile islink join "
-        "lexists normcase normpath realpath relpath sep split splitdrive splitext",
-        {"getsize": _NO_FILES, "getmtime": _NO_FILES, "expanduser": _NO_FILES},
+        "abspath altsep basename commonpath commonprefix curdir devnull dirname exists expanduser "
+        "extsep getsize isabs isdir isfile islink join lexists normcase normpath pardir pathsep "
+        "realpath relpath sep split splitdrive splitext",
+        {"getmtime": _NO_FILES},
     ),
-    "pathlib": Entry("PurePath PurePosixPath", {"Path": _NO_FILES}),
-    "platform": Entry("python_implementation python_version python_version_tuple"),
+    "pathlib": Entry("Path PosixPath PurePath PurePosixPath"),
+    "platform": Entry(
+        "architecture machine node platform python_compiler python_implementation python_version "
+        "python_version_tuple release system version"
+    ),
     "posixpath": Entry("basename commonpath dirname isabs join normpath sep split splitext"),
     "pprint": Entry("PrettyPrinter isreadable isrecursive pformat pp pprint saferepr"),
     "queue": Entry(
@@ -267,39 +312,51 @@ MODULES: dict[str, Entry] = {
     ),
     "struct": Entry("Struct calcsize error iter_unpack pack pack_into unpack unpack_from"),
     "sys": Entry(
-        "argv byteorder dont_write_bytecode exc_info exception exit float_info getrecursionlimit "
-        "getsizeof hash_info hexversion implementation int_info intern maxsize maxunicode modules "
-        "path platform setrecursionlimit stderr stdout version version_info",
+        "api_version argv builtin_module_names byteorder copyright dont_write_bytecode exc_info "
+        "exception executable exit float_info float_repr_style get_int_max_str_digits "
+        "getdefaultencoding getfilesystemencoding getrecursionlimit getrefcount getsizeof "
+        "hash_info hexversion implementation int_info intern maxsize maxunicode modules orig_argv "
+        "path platform prefix setrecursionlimit stderr stdin stdlib_module_names stdout version "
+        "version_info warnoptions",
         {
             "settrace": "frames lead into the runtime",
-            "stdin": "a worker has no input but its request",
+            "setprofile": "frames lead into the runtime",
+            "_getframe": "frames lead into the runtime",
         },
     ),
     "textwrap": Entry("TextWrapper dedent fill indent shorten wrap"),
-    "threading": Entry("Lock RLock get_ident local", {"Thread": _NO_THREADS, "Timer": _NO_THREADS}),
+    "threading": Entry(
+        "Barrier BoundedSemaphore BrokenBarrierError Condition Event Lock RLock Semaphore "
+        "active_count current_thread enumerate get_ident local main_thread",
+        {"Thread": _NO_THREADS, "Timer": _NO_THREADS},
+    ),
     "time": Entry(
         "altzone asctime ctime daylight gmtime localtime mktime monotonic monotonic_ns "
         "perf_counter perf_counter_ns process_time process_time_ns sleep strftime strptime "
         "struct_time time time_ns timezone tzname",
     ),
+    "timeit": Entry(
+        "default_timer", dict.fromkeys(("timeit", "repeat", "Timer"), "use time.perf_counter()")
+    ),
+    "tomllib": Entry("TOMLDecodeError load loads"),
     "traceback": Entry(
-        "format_exc format_exception format_exception_only format_tb print_exc print_exception "
-        "print_tb",
+        "extract_tb format_list format_exc format_exception format_exception_only format_tb "
+        "print_exc print_exception print_tb",
         {
             "walk_tb": "frames lead into the runtime",
             "walk_stack": "frames lead into the runtime",
-            "extract_tb": "use format_tb()",
         },
     ),
     "types": Entry(
-        "AsyncGeneratorType BuiltinFunctionType BuiltinMethodType CodeType CoroutineType "
-        "EllipsisType FrameType FunctionType GeneratorType GenericAlias LambdaType "
-        "MappingProxyType MethodType ModuleType NoneType NotImplementedType SimpleNamespace "
-        "TracebackType UnionType",
+        "AsyncGeneratorType BuiltinFunctionType BuiltinMethodType CellType "
+        "ClassMethodDescriptorType CodeType CoroutineType DynamicClassAttribute EllipsisType "
+        "FrameType FunctionType GeneratorType GenericAlias GetSetDescriptorType LambdaType "
+        "MappingProxyType MemberDescriptorType MethodDescriptorType MethodType MethodWrapperType "
+        "ModuleType NoneType NotImplementedType SimpleNamespace TracebackType UnionType "
+        "WrapperDescriptorType",
         {
             "new_class": "use a class statement",
             "prepare_class": "metaclasses are not available",
-            "CellType": "cells lead into functions",
             "coroutine": "use async def",
         },
     ),
@@ -314,7 +371,8 @@ MODULES: dict[str, Entry] = {
         "Sized SupportsAbs SupportsBytes SupportsComplex SupportsFloat SupportsIndex SupportsInt "
         "SupportsRound TYPE_CHECKING Text TextIO Tuple Type TypeAlias TypeGuard TypeVar "
         "TypeVarTuple TypedDict Union Unpack ValuesView assert_never assert_type cast "
-        "final get_args get_origin get_overloads "
+        "clear_overloads dataclass_transform final no_type_check reveal_type "
+        "get_args get_origin get_overloads "
         "get_type_hints is_typeddict overload override "
         "runtime_checkable"
     ),
@@ -323,6 +381,7 @@ MODULES: dict[str, Entry] = {
         "is_normalized lookup mirrored name normalize numeric ucd_3_2_0 unidata_version"
     ),
     "urllib": Entry("", {"request": _NO_NET}),
+    "urllib.error": Entry("ContentTooShortError URLError", {"HTTPError": "fetch() raises none"}),
     "urllib.parse": Entry(
         "DefragResult DefragResultBytes ParseResult ParseResultBytes SplitResult SplitResultBytes "
         "parse_qs parse_qsl quote quote_from_bytes quote_plus unquote unquote_plus "
@@ -340,6 +399,16 @@ MODULES: dict[str, Entry] = {
         "WeakValueDictionary finalize proxy ref",
         {"getweakrefs": "it lists the runtime's references"},
     ),
+    "xml": Entry(),
+    "xml.etree": Entry(),
+    "xml.etree.ElementTree": Entry(
+        "Comment Element ElementTree PI ParseError ProcessingInstruction QName "
+        "SubElement TreeBuilder VERSION XML XMLID XMLParser XMLPullParser canonicalize dump "
+        "fromstring fromstringlist indent iselement iterparse parse register_namespace tostring "
+        "tostringlist"
+    ),
+    "xml.sax": Entry("", {"parse": "use xml.etree.ElementTree"}),
+    "xml.sax.saxutils": Entry("escape quoteattr unescape"),
     "zlib": Entry(
         "DEFLATED DEF_BUF_SIZE DEF_MEM_LEVEL MAX_WBITS ZLIB_VERSION Z_BEST_COMPRESSION "
         "Z_BEST_SPEED Z_DEFAULT_COMPRESSION Z_DEFAULT_STRATEGY Z_FILTERED Z_FINISH Z_FIXED "
@@ -362,14 +431,12 @@ HINTS: dict[str, str] = {
     "ssl": "use fetch() from workers",
     "subprocess": _NO_PROCESS,
     "multiprocessing": _NO_PROCESS,
-    "concurrent.futures": _NO_THREADS,
     "pickle": "use json",
     "sqlite3": "use a binding such as KV",
     "tempfile": "use io.BytesIO or io.StringIO",
     "shutil": _NO_FILES,
     "glob": _NO_FILES,
     "ctypes": "native code cannot be called",
-    "gc": "it lists every object of the interpreter",
     "js": "use the workers package; there is no JavaScript here",
     "pyodide": "use the workers package; there is no JavaScript here",
 }

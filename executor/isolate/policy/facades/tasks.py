@@ -106,6 +106,18 @@ class EventLoop:
         """``asyncio.create_task``."""
         return create_task(coro, name=name, context=context)
 
+    def run_in_executor(
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Call the function now: a worker has one thread."""
+        del executor
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - the future's to raise
+            future.set_exception(error)
+        return future
+
     def call_soon(self, callback: Callable[..., Any], *args: Any) -> asyncio.Handle:
         """Call the function in the loop's next turn."""
         return asyncio.get_running_loop().call_soon(callback, *args)

@@ -5,7 +5,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from executor.isolate.policy import guards, kinds
+from executor.isolate.policy import guards, kinds, output
 from executor.isolate.policy.kinds import without_metaclass
 from executor.isolate.policy.ownership import is_class
 
@@ -39,6 +39,17 @@ def _override(value: Any) -> Any:
     return value
 
 
+def _note(**_options: Any) -> Callable[[Any], Any]:
+    """``typing.dataclass_transform``: a note for the type checker."""
+    return _final
+
+
+def _reveal_type(value: Any, /) -> Any:
+    """``typing.reveal_type``, to the worker's log."""
+    output.log("info", f"Runtime type is {type(value).__name__!r}")
+    return value
+
+
 _alias: Any = type(vars(typing)["List"])
 
 TYPING: dict[str, Any] = {
@@ -48,6 +59,9 @@ TYPING: dict[str, Any] = {
     "get_args": get_args,
     "final": _final,
     "override": _override,
+    "no_type_check": _final,
+    "dataclass_transform": _note,
+    "reveal_type": _reveal_type,
     "runtime_checkable": _own_class_decorator(typing.runtime_checkable),
 }
 
@@ -73,4 +87,16 @@ TYPES: dict[str, Any] = {
     "TracebackType": kinds.TracebackType,
     "FrameType": kinds.FrameType,
     "CodeType": kinds.CodeType,
+    "CellType": kinds.CellType,
+    **{
+        name: kinds.stand_in(getattr(types, name))
+        for name in (
+            "ClassMethodDescriptorType",
+            "GetSetDescriptorType",
+            "MemberDescriptorType",
+            "MethodDescriptorType",
+            "MethodWrapperType",
+            "WrapperDescriptorType",
+        )
+    },
 }
