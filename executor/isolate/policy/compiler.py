@@ -247,6 +247,7 @@ def _defined_names(tree: ast.Module) -> frozenset[str]:
         names.update(names_bound_by(node))
         if isinstance(node, ast.arg):
             names.add(node.arg)
+        names.update(each.name for each in getattr(node, "type_params", ()))
     if "*" in names:
         names.update(REBINDABLE)
     return frozenset(names)

@@ -77,7 +77,7 @@ class Walker(RestrictingNodeTransformer):
         self.notes.append(self._issue(node, message))
 
     def _issue(self, node: ast.AST, message: str) -> Issue:
-        line, column = _position(node)
+        line, column = _place_of(node)
         return Issue(message=message, module=self.file, line=line, column=column)
 
     @property
@@ -104,10 +104,20 @@ class Walker(RestrictingNodeTransformer):
         if in_class and name in CHECKED_METHODS and not isinstance(node, ast.FunctionDef):
             self.refuse(node, f'"{name}" must be defined with def: what it returns is checked')
 
-    def check_type_parameters(self, node: ast.AST) -> None:
-        """Refuse ``def f[T]`` and ``class C[T]`` where the interpreter has them."""
-        if getattr(node, "type_params", None):
-            self.refuse(node, "type parameters in brackets are not available; use typing.TypeVar")
+    @contextmanager
+    def type_scope(self, node: Any) -> Iterator[None]:
+        """Visit in the scope of a statement's type parameters, if the interpreter made one.
+
+        It stands around annotations, bases and body, and its names hide those of outer scopes.
+        """
+        parameters = getattr(node, "type_params", None)
+        if not parameters:
+            yield
+            return
+        names = frozenset(each.name for each in parameters)
+        with self.inside(Scope("function", "<type parameters>", names)):
+            node.type_params = self.visited(parameters)
+            yield
 
     def mangled(self, name: str) -> str:
         """The name as the compiler would mangle it (``__x`` in a class)."""
@@ -137,7 +147,7 @@ class Walker(RestrictingNodeTransformer):
         return None
 
 
-def _position(node: ast.AST) -> tuple[int, int]:
+def _place_of(node: ast.AST) -> tuple[int, int]:
     """Line and column, from 1: of an attribute its name, which may be lines below its object."""
     if isinstance(node, ast.Attribute) and node.end_lineno and node.end_col_offset:
         return node.end_lineno, max(1, node.end_col_offset - len(node.attr.encode()) + 1)

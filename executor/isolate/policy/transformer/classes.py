@@ -14,12 +14,12 @@ class Classes(Walker):
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         """Allow classes, and mark the class as the worker's own."""
         self.check_binding(node, node.name)
-        self.check_type_parameters(node)
         node.decorator_list = self.visited(node.decorator_list)
-        node.bases = self.visited(node.bases)
-        node.keywords = self.visited(node.keywords)
-        with self.inside(Scope("class", node.name)):
-            node.body = self.visited(node.body)
+        with self.type_scope(node):
+            node.bases = self.visited(node.bases)
+            node.keywords = self.visited(node.keywords)
+            with self.inside(Scope("class", node.name)):
+                node.body = self.visited(node.body)
         node.body.insert(after_docstring(node.body), _mark(node))
         return node
 

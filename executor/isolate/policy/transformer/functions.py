@@ -9,6 +9,7 @@ from executor.isolate.policy.transformer.base import Walker, after_docstring, hi
 from executor.isolate.policy.transformer.scopes import (
     Function,
     Scope,
+    arguments_of,
     function_scope,
     parameters_of,
 )
@@ -29,42 +30,44 @@ class Functions(Walker):
 
     def _function(self, node: Function) -> Function:
         self.check_binding(node, node.name)
-        self.check_type_parameters(node)
         scope = function_scope(node, is_method=self.scope.kind == "class")
         node.decorator_list = self.visited(node.decorator_list)
         if node.name in CHECKED_METHODS and self.scope.kind == "class":
             node.decorator_list.insert(0, _name(_CHECKS[node.name], node))
-        self._signature(node.args)
-        node.returns = self.annotation(node.returns)
-        with self.inside(scope):
-            self._check_parameters(node, node.args)
-            node.body = self.visited(node.body)
+        self._defaults(node.args)
+        with self.type_scope(node):
+            self._annotations(node)
+            with self.inside(scope):
+                self._check_parameters(node.args)
+                node.body = self.visited(node.body)
         if scope.receiver_used:
             node.body.insert(after_docstring(node.body), _receiver_check(node, scope))
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> Any:
         """Allow lambdas."""
-        self._signature(node.args)
+        self._defaults(node.args)
         parameters = frozenset(parameters_of(node.args))
         scope = Scope("function", "<lambda>", parameters, locals=parameters)
         with self.inside(scope):
-            self._check_parameters(node, node.args)
+            self._check_parameters(node.args)
             node.body = self.visit(node.body)
         return node
 
-    def _signature(self, arguments: ast.arguments) -> None:
-        """Visit what is evaluated outside the function: defaults and annotations."""
+    def _defaults(self, arguments: ast.arguments) -> None:
+        """Visit what is evaluated outside the function, and before its type parameters exist."""
         arguments.defaults = self.visited(arguments.defaults)
         arguments.kw_defaults = self.visited(arguments.kw_defaults)
-        named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        for arg in (*named, arguments.vararg, arguments.kwarg):
-            if arg:
-                arg.annotation = self.annotation(arg.annotation)
 
-    def _check_parameters(self, node: ast.AST, arguments: ast.arguments) -> None:
-        for name in parameters_of(arguments):
-            self.check_binding(node, name)
+    def _annotations(self, node: Function) -> None:
+        """Visit what is evaluated outside the function, but knows its type parameters."""
+        for argument in arguments_of(node.args):
+            argument.annotation = self.annotation(argument.annotation)
+        node.returns = self.annotation(node.returns)
+
+    def _check_parameters(self, arguments: ast.arguments) -> None:
+        for argument in arguments_of(arguments):
+            self.check_binding(argument, argument.arg)
 
     def annotation(self, node: ast.expr | None) -> Any:
         """Visit an annotation that is evaluated; one that stays text is never run unguarded."""

@@ -42,9 +42,13 @@ class Scope:
 
 def parameters_of(arguments: ast.arguments) -> list[str]:
     """All parameter names, positional ones first."""
+    return [each.arg for each in arguments_of(arguments)]
+
+
+def arguments_of(arguments: ast.arguments) -> list[ast.arg]:
+    """All parameters, positional ones first."""
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    rest = [arg for arg in (arguments.vararg, arguments.kwarg) if arg]
-    return [arg.arg for arg in (*named, *rest)]
+    return [*named, *(arg for arg in (arguments.vararg, arguments.kwarg) if arg)]
 
 
 def function_scope(node: Function, *, is_method: bool) -> Scope:
