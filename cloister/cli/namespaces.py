@@ -9,6 +9,7 @@ import click
 
 from cloister.cli import tables
 from cloister.cli.connection import Connection, connected
+from cloister.errors import NotReady
 from cloister.languages import LANGUAGES, Language
 from cloister.registry import change_publisher, open_registry
 from cloister.settings import Settings
@@ -98,6 +99,10 @@ def language(name: str, language: Language) -> None:
     through the API. "full" takes the language's wall away; docs/security.md says what is left.
     """
     settings = Settings.from_env()
+    if not settings.database_url and not settings.data_dir.is_dir():
+        raise NotReady(
+            f"There is no registry in {settings.data_dir}; set CLOISTER_DATA to its place."
+        )
     publisher = change_publisher(settings)
     registry = open_registry(settings, on_change=publisher, migrate=False)
     try:

@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
-from executor_house import Answer, House, house, worker
+from executor_house import ACCOUNT, Answer, House, house, worker
 
+from cloister.languages import FULL, RESTRICTED
 from cloister.limits import Limits
 from cloister.outcomes import Outcome
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 FASTAPI = """
 from fastapi import FastAPI
@@ -127,3 +131,92 @@ def test_limits_hold(full: House) -> None:
     failure = full.call("full", "hog").failure
     assert failure is not None
     assert failure.outcome is Outcome.EXCEEDED_MEMORY
+
+
+def test_a_change_of_language_holds_at_once(full: House) -> None:
+    """The same deployed version answers in the new language, compiled anew, and again in the old
+    one: from the next request on, while isolates of the other are still warm."""
+    full.namespace("changing")
+    told = "return Response(type(print).__name__ + str('worker' in __import__('sys').modules))"
+    full.deploy("changing", "hello", worker("import sys\nreturn Response(sys.platform)"))
+    assert full.call("changing", "hello").body == b"linux"
+    full.registry.namespaces.set_language("changing", FULL)
+    full.deploy("changing", "told", worker(told))
+    assert full.call("changing", "told").body == b"builtin_function_or_methodTrue"
+    assert full.call("changing", "hello").body == b"linux"
+    full.registry.namespaces.set_language("changing", RESTRICTED)
+    assert full.call("changing", "hello").body == b"linux"
+    for _ in range(2):
+        failure = full.call("changing", "told").failure
+        assert failure is not None
+        assert failure.outcome is Outcome.EXCEPTION
+        assert "refused now" in failure.message
+    (told_why, *_) = full.traces("changing", "told", 3)[0].exceptions
+    assert (told_why.name, "__import__" in told_why.message) == ("SyntaxError", True)
+    full.registry.namespaces.set_language("changing", FULL)
+    assert full.call("changing", "told").body == b"builtin_function_or_methodTrue"
+
+
+def test_the_same_source_in_both_languages(full: House) -> None:
+    """Sources are kept by digest, which two namespaces can share; what each runs is its own."""
+    source = worker("import sys\nreturn Response(type(sys.modules).__name__)")
+    full.deploy("full", "same", source)
+    full.deploy("strict", "same", source)
+    assert full.call("full", "same").body == b"dict"
+    assert full.call("strict", "same").body == b"Modules"
+    assert full.call("full", "same").body == b"dict"
+
+
+COUNTING = worker(
+    """
+count.append(1)
+cache["n"] = cache.get("n", 0) + 1
+return Response(f"{len(count)} {cache['n']}")
+""",
+    top="count = []\ncache = {}",
+)
+
+
+@pytest.mark.parametrize("language", [RESTRICTED, FULL])
+def test_a_fresh_isolate_for_each_request(full: House, language: str) -> None:
+    """Nothing of a worker's state survives a request where the namespace says so; it does where it
+    does not, and a change holds from the next request on."""
+    name = f"fresh-{language}"
+    full.namespace(name)
+    full.registry.namespaces.set_language(name, language)
+    full.deploy(name, "count", COUNTING)
+
+    def asked(times: int) -> list[bytes]:
+        return [full.call(name, "count").body for _ in range(times)]
+
+    assert asked(2) == [b"1 1", b"2 2"]
+    full.registry.namespaces.update(ACCOUNT, name, fresh_isolates=True)
+    assert asked(3) == [b"1 1"] * 3
+    full.registry.namespaces.update(ACCOUNT, name, fresh_isolates=False)
+    assert asked(2)[-1] != b"1 1"
+
+
+def test_the_fastapi_example(full: House) -> None:
+    """It does what its page says: a page from a file, models, documentation, data in KV."""
+    directory = EXAMPLES / "fastapi" / "src"
+    sources = {
+        path.relative_to(directory).as_posix(): path.read_text()
+        for path in directory.rglob("*")
+        if path.suffix in {".py", ".html"}
+    }
+    store = full.registry.kv.namespaces.create(ACCOUNT, "notes")
+    binding = {"type": "kv_namespace", "name": "NOTES", "namespace_id": store.id}
+    full.deploy("full", "notes", sources.pop("entry.py"), *sources.items(), bindings=[binding])
+    json = [("content-type", "application/json")]
+
+    def ask(method: str, path: str, body: bytes = b"") -> Answer:
+        return get(full, "notes", path, method=method, headers=json, body=body)
+
+    assert ask("GET", "/").body.startswith(b"<h1>Notes</h1>")
+    made = ask("POST", "/notes", b'{"text": "buy milk", "tags": ["home"]}')
+    assert made.status == 201
+    id_ = msgspec.json.decode(made.body)["id"]
+    assert ask("GET", f"/notes/{id_}").body == b'{"text":"buy milk","tags":["home"]}'
+    assert ask("GET", "/notes/none").status == 404
+    assert ask("POST", "/notes", b'{"text": ""}').status == 422
+    assert b"/notes/{key}" in ask("GET", "/openapi.json").body
