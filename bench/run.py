@@ -7,11 +7,14 @@ Celery, the cold start of a worker that was never seen, and the memory that a wa
 
 import argparse
 import asyncio
+import math
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,6 +29,7 @@ from cloister.client import Client, Module
 
 CONNECTIONS = (1, 16, 64)
 WARM_UP_S = 1.0
+GUARD = Path(__file__).with_name("guard.toml")
 
 HELLO = b"""\
 from workers import Response, WorkerEntrypoint
@@ -42,6 +46,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--workers", type=int, default=20, help="fresh workers for the cold start")
+    parser.add_argument(
+        "--guard", action="store_true", help="fail if a ratio is worse than allowed"
+    )
     options = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"{options.seconds:g} s each, load generator on the same machine\n")
@@ -55,8 +62,11 @@ def main() -> None:
         with cloister(directory) as who:
             url = f"{who.dispatch_url}/{who.namespace}/hello/"
             ours = series("Cloister", url, options.seconds)
-            print("\nCloister to Flask + Celery, requests/s: " + ", ".join(ratios(ours, baseline)))
-            cold_start_and_memory(who, directory, options.workers)
+            found = ratios(ours, baseline)
+            found |= cold_start_and_memory(who, directory, options.workers, baseline[1])
+    print("\n" + "\n".join(f"{what:<52}{ratio:>8.2f}" for what, ratio in found.items()))
+    if options.guard:
+        sys.exit("\n".join(worse(found, GUARD)) or None)
 
 
 def series(name: str, url: str, seconds: float) -> dict[int, Figures]:
@@ -74,10 +84,29 @@ def series(name: str, url: str, seconds: float) -> dict[int, Figures]:
     return found
 
 
-def ratios(ours: dict[int, Figures], baseline: dict[int, Figures]) -> Iterator[str]:
-    """How many times the baseline's rate ours is."""
-    for connections, figures in ours.items():
-        yield f"{figures.rate / baseline[connections].rate:.1f}x at {connections}"
+def ratios(ours: dict[int, Figures], baseline: dict[int, Figures]) -> dict[str, float]:
+    """Ours to the baseline's, by what is compared: the machine's speed is in both."""
+    rates = {
+        f"requests/s to Flask + Celery's, {connections} connections": (
+            figures.rate / baseline[connections].rate
+        )
+        for connections, figures in ours.items()
+    }
+    p50_ms = ours[1].percentile(0.5)
+    return {
+        **rates,
+        "p50 to Flask + Celery's, 1 connection": p50_ms / baseline[1].percentile(0.5),
+        "p99 to p50, 1 connection": ours[1].percentile(0.99) / p50_ms,
+    }
+
+
+def worse(found: Mapping[str, float], guard: Path) -> Iterator[str]:
+    """What is worse than the file allows."""
+    allowed = tomllib.loads(guard.read_text())
+    least, most = allowed["at_least"], allowed["at_most"]
+    for what, ratio in found.items():
+        if not least.get(what, 0) <= ratio <= most.get(what, math.inf):
+            yield f"worse than allowed: {what}, {ratio:.2f}"
 
 
 @contextmanager
@@ -136,7 +165,9 @@ def cloister(directory: Path, **settings: str) -> Iterator[credentials.Credentia
         yield who
 
 
-def cold_start_and_memory(who: credentials.Credentials, directory: Path, count: int) -> None:
+def cold_start_and_memory(
+    who: credentials.Credentials, directory: Path, count: int, baseline: Figures
+) -> dict[str, float]:
     """First requests to workers that no executor has seen, and what they add to memory."""
     # Different sources, so that nothing is shared by digest.
     deploy(who, {f"cold-{n}": HELLO + f"# {n}\n".encode() for n in range(count)})
@@ -148,11 +179,16 @@ def cold_start_and_memory(who: credentials.Credentials, directory: Path, count: 
             answer = http.get(f"{who.dispatch_url}/{who.namespace}/cold-{number}/")
             taken_ms.append((time.perf_counter() - begun) * 1000)
             answer.raise_for_status()
+    cold_ms, slowest_ms = statistics.median(taken_ms), max(taken_ms)
+    added_mib = memory.kb / count / 1024
     print(
-        f"Cold start, {count} workers never seen: median {statistics.median(taken_ms):.1f} ms, "
-        f"slowest {max(taken_ms):.1f} ms"
+        f"\nCold start, {count} workers never seen: {cold_ms:.1f} ms, slowest {slowest_ms:.1f} ms"
     )
-    print(f"Memory a warm worker adds (PSS of all processes): {memory.kb / count / 1024:.2f} MiB")
+    print(f"Memory a warm worker adds (PSS of all processes): {added_mib:.2f} MiB")
+    return {
+        "cold start to Flask + Celery's p50": cold_ms / baseline.percentile(0.5),
+        "MiB a warm worker adds": added_mib,
+    }
 
 
 def deploy(who: credentials.Credentials, sources: Mapping[str, bytes]) -> None:
