@@ -60,9 +60,6 @@ class Front:
         """Serve one ASGI scope."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1003})
         elif (path := own_path(scope["raw_path"])) is not None:
             await self._house({**scope, "path": path}, receive, send)
         else:
@@ -103,7 +100,7 @@ class Front:
         self._enter(visit)
         try:
             response = await self._answer(visit, scope)
-            await send_response(response, visit.id, scope["method"], receive, send)
+            await send_response(response, visit.id, scope["method"], send)
         except (ClientGone, asyncio.CancelledError):
             visit.outcome = Outcome.CANCELED.value
             raise asyncio.CancelledError from None

@@ -99,7 +99,8 @@ class Exchange:
         self._mailbox.shut(self._invocation.id)
         if self._upload is not None:
             self._upload.cancel()
-            self._publisher.remove(body_list(self._invocation.id))
+            # Not before its end: a push under way would make the list anew.
+            self._upload.add_done_callback(self._drop_body)
             self._upload = None
         if not self._finished:
             self._finished = True
@@ -130,6 +131,9 @@ class Exchange:
     def _upload_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             self._break(error)
+
+    def _drop_body(self, upload: asyncio.Task[None]) -> None:  # noqa: ARG002 - asyncio's signature
+        self._publisher.remove(body_list(self._invocation.id))
 
     def _expire(self) -> None:
         self._break(NoAnswer())

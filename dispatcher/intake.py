@@ -74,6 +74,8 @@ def take_in(scope: Scope, request_id: str, settings: Settings) -> Intake:
     peer = scope["client"][0] if scope.get("client") else ""
     proxied = _in(peer, settings.trusted_proxies)
     fields = dict(pairs)
+    if fields.get("upgrade", "").lower() == "websocket":
+        raise Refusal(403, "WebSockets are not served here")
     said = fields if proxied else {}
     scheme, authority, path = _target(scope, fields)
     authority = _last(said.get("x-forwarded-host")) or authority

@@ -4,11 +4,10 @@ import asyncio
 import logging
 
 from cloister.outcomes import Outcome
-from dispatcher.connections import Connection
 from dispatcher.cookies import sets_ours
 from dispatcher.failures import ClientGone, DispatchFailure, Refusal
 from dispatcher.headers import Pairs, end_to_end, is_valid
-from dispatcher.intake import Receive, Send
+from dispatcher.intake import Send
 from dispatcher.messages import Response
 
 log = logging.getLogger(__name__)
@@ -38,9 +37,7 @@ def check(response: Response) -> Response:
     return response
 
 
-async def send_response(
-    response: Response, request_id: str, method: str, receive: Receive, send: Send
-) -> None:
+async def send_response(response: Response, request_id: str, method: str, send: Send) -> None:
     """Send it. The head of a response that streams does not wait for the first bytes.
 
     Raises:
@@ -59,7 +56,8 @@ async def send_response(
     if bodiless or whole is not None:
         await send({"type": "http.response.body", "body": b"" if bodiless else whole})
         return
-    _flush_head(receive)
+    # A first piece without bytes: the head need not wait for those of the body.
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
     try:
         async for chunk in response.body:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -73,14 +71,6 @@ async def send_response(
         log.exception("request %s: the response broke off", request_id)
         raise Aborted(Outcome.INTERNAL.value) from exc
     await send({"type": "http.response.body", "body": b""})
-
-
-def _flush_head(receive: Receive) -> None:
-    """Do not wait for the first bytes. ASGI has no message for it, so our own connection is asked;
-    under another server the head leaves with them."""
-    connection = getattr(getattr(receive, "__self__", None), "protocol", None)
-    if isinstance(connection, Connection):
-        connection.send_head()
 
 
 def _headers(response: Response, method: str) -> Pairs:
@@ -106,5 +96,4 @@ def _encoded(pairs: Pairs, request_id: str) -> list[tuple[bytes, bytes]]:
         for name, value in pairs
         if name not in OURS and not (name == "set-cookie" and sets_ours(value))
     ]
-    encoded += [(b"server", b"cloister"), (b"x-cloister-request-id", request_id.encode())]
-    return encoded
+    return [*encoded, (b"x-cloister-request-id", request_id.encode())]

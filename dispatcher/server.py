@@ -47,7 +47,6 @@ limit_request_fields = 512
 # Who is a proxy is dispatcher.intake's to say.
 forwarded_allow_ips = ""
 # X_Real_IP would be X-Real-IP to a WSGI or CGI application behind us: such names are dropped.
-header_map = "drop"
 
 control_socket_disable = True
 accesslog = None

@@ -1,0 +1,80 @@
+"""gunicorn's HTTP/1.1 parser, with a short way for the heads that nearly every client sends.
+
+A head that is here as a whole and matches :data:`_HEAD` to the byte is taken apart by that one
+expression, which allows less than gunicorn does; all else, and whatever is odd, goes gunicorn's
+way. How a message is framed is gunicorn's to say for both.
+"""
+
+import re
+from typing import Any
+
+from gunicorn.asgi.parser import PythonProtocol
+
+SHORT_BYTES = 16 * 1024
+"""Longest head that goes the short way: no line of it can be over a limit."""
+
+_HEAD = re.compile(
+    rb"([!$%&'*+\-.^_`|~0-9A-Z]{3,20}) (/[\x21-\x7e]*) HTTP/1\.1\r\n"
+    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
+)
+_FIELD = re.compile(rb"([^:]+):[\t ]*([^\r]*)\r\n")
+
+
+class Parser(PythonProtocol):  # type: ignore[misc]  # gunicorn has no types
+    """See the module."""
+
+    _buffer: bytearray
+
+    def feed(self, data: bytes) -> None:
+        """Take what came; calls back for heads, bodies and ends.
+
+        Raises:
+            ParseError: it is not HTTP, or could be read in two ways.
+        """
+        if self._state == "request_line" and not self._buffer:
+            data = data[self._take_head(data) :]
+        if data:
+            super().feed(data)
+
+    def next(self) -> None:
+        """After a message that is complete: go on with what came behind it. Raises as
+        :meth:`feed` does."""
+        tail, self._buffer = self._buffer, bytearray()
+        self.reset()
+        self._buffer = tail
+        if tail:
+            del tail[: self._take_head(bytes(tail[:SHORT_BYTES]))]
+            super().feed(b"")
+
+    def _take_head(self, data: bytes) -> int:
+        """Take a head the short way; returns its length, 0 if it must go the other way."""
+        head = _HEAD.match(data, 0, SHORT_BYTES)
+        if head is None:
+            return 0
+        fields = _FIELD.findall(head[3])
+        if len(fields) > self._limit_request_fields:
+            return 0
+        self._take(head, fields)
+        return head.end()
+
+    def _take(self, head: "re.Match[bytes]", fields: list[tuple[bytes, bytes]]) -> None:
+        self.method, self.path = head[1], head[2]
+        self.http_version = (1, 1)
+        self._headers_list = [(name.lower(), value.rstrip(b"\t ")) for name, value in fields]
+        self._header_count = len(fields)
+        self._finalize_headers()
+
+    @property
+    def tail_bytes(self) -> int:
+        """What has come after the end of the message."""
+        return len(self._buffer) if self.is_complete else 0
+
+
+def make_parser(settings: Any, **callbacks: Any) -> Parser:
+    """A parser with the limits of gunicorn's settings."""
+    return Parser(
+        limit_request_line=settings.limit_request_line,
+        limit_request_fields=settings.limit_request_fields,
+        limit_request_field_size=settings.limit_request_field_size,
+        **callbacks,
+    )
