@@ -1,8 +1,8 @@
-"""What isolates cost: ``python -m bench.isolates [COUNT]``.
+"""What isolates cost: ``python -m bench.isolates [COUNT] [restricted | full]``.
 
 Prints the time to a blank isolate (fork, sandbox, first answer), the time a loaded one takes to
-answer, and the memory each adds. One isolate at a time; the machine is named, so that figures can
-be compared.
+answer, what a request costs that gets an isolate of its own (``fresh_isolates``), and the memory
+each isolate adds. One isolate at a time; the machine is named, so that figures can be compared.
 """
 
 import asyncio
@@ -14,9 +14,11 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from cloister.languages import RESTRICTED, Language, known
 from cloister.settings import Settings
 from executor.isolate.frames import Compile, Compiled, Done, Invoke, Load, Loaded
 from executor.isolates import Isolate, IsolatePool
+from executor.pools import Pools
 
 SOURCE = b"""
 from workers import Response, WorkerEntrypoint
@@ -62,18 +64,19 @@ def available_kb() -> int:
 
 async def compile_hello(pool: IsolatePool) -> Load:
     isolate = await pool.blank()
-    await isolate.send(Compile(main="main", sources={"main": SOURCE}))
+    language = pool.language
+    await isolate.send(Compile(main="main", sources={"main": SOURCE}, language=language))
     compiled = await isolate.receive()
     assert isinstance(compiled, Compiled), compiled
     pool.release(isolate, reuse=False)
-    return Load(main="main", modules=compiled.modules)
+    return Load(main="main", modules=compiled.modules, language=language)
 
 
-async def loaded(pool: IsolatePool, key: str, load: Load) -> Isolate:
+async def loaded(pool: IsolatePool, key: str, load: Load, *, fresh: bool = False) -> Isolate:
     async def fetch() -> Load:
         return load
 
-    isolate = await pool.borrow(key, fetch)
+    isolate = await pool.borrow(key, fetch, fresh=fresh)
     if not isolate.is_loaded:
         assert isinstance(await isolate.receive(), Loaded)
         isolate.is_loaded = True
@@ -86,18 +89,21 @@ async def call(isolate: Isolate) -> None:
         pass
 
 
-async def main(forks: int) -> None:
+async def main(forks: int, language: Language) -> None:
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, "
-        f"Python {platform.python_version()}"
+        f"Python {platform.python_version()}, {language} language"
     )
-    pool = IsolatePool(Settings(blank_isolates=0, warm_isolates=forks + 1))
+    pools = Pools(Settings(blank_isolates=0, warm_isolates=forks + 1))
     start = time.perf_counter()
-    await pool.start()
+    pool = await pools.of(language)
     print(f"{'probe, zygote and first isolate':<42} {(time.perf_counter() - start) * 1e3:12.1f} ms")
     await report_times(pool, forks)
     await report_memory(pool, forks)
-    await pool.close()
+    await pools.close()
+    pools = Pools(Settings())
+    await report_fresh(await pools.of(language), forks)
+    await pools.close()
 
 
 async def report_times(pool: IsolatePool, forks: int) -> None:
@@ -119,6 +125,31 @@ async def report_times(pool: IsolatePool, forks: int) -> None:
     pool.release(isolate, reuse=True)
 
 
+async def report_fresh(pool: IsolatePool, count: int) -> None:
+    """The same answer from an isolate that serves once, where blank ones stand ready; and the CPU
+    time of isolates for it, which a busy machine changes less, beside that of a warm answer."""
+    load = await compile_hello(pool)
+    cpu_ms = []
+
+    async def step() -> None:
+        isolate = await loaded(pool, "fresh", load, fresh=True)
+        await call(isolate)
+        cpu_ms.append(isolate.cpu_ns() / 1e6)
+        pool.release(isolate, reuse=True)
+
+    print(line("fresh isolate: Load and first answer", await measure(count, step)))
+    warm = await loaded(pool, "warm", load)
+    await call(warm)
+    before_ns = warm.cpu_ns()
+    await measure(CALLS, lambda: call(warm))
+    warm_ms = (warm.cpu_ns() - before_ns) / CALLS / 1e6
+    pool.release(warm, reuse=True)
+    print(
+        f"{'CPU time of the isolate for an answer':<42} "
+        f"fresh {statistics.median(cpu_ms):.2f} ms, warm {warm_ms:.3f} ms"
+    )
+
+
 async def report_memory(pool: IsolatePool, count: int) -> None:
     load = await compile_hello(pool)
     before_kb = available_kb()
@@ -137,4 +168,7 @@ async def report_memory(pool: IsolatePool, count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else FORKS))
+    words = sys.argv[1:]
+    numbers = [int(word) for word in words if word.isdigit()]
+    languages = [known(word) for word in words if not word.isdigit()]
+    asyncio.run(main(*(numbers or [FORKS]), *(languages or [RESTRICTED])))

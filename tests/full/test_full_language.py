@@ -111,6 +111,18 @@ async def test_files_of_the_worker_and_of_packages(rig: Rig) -> None:
     ]
 
 
+async def test_a_large_form_stays_in_memory(rig: Rig) -> None:
+    """What a framework would put into a temporary file."""
+    body = """
+    import tempfile
+    with tempfile.SpooledTemporaryFile(max_size=10) as file:
+        file.write(b"x" * 100_000)
+        file.seek(0)
+        return len(file.read())
+    """
+    assert await rig.value(body) == 100_000
+
+
 async def test_what_asks_for_a_thread_runs_inline(rig: Rig) -> None:
     """asyncio, concurrent.futures and anyio: results, errors, context; Thread.start() says no."""
     body = """

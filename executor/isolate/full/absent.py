@@ -10,9 +10,10 @@ import os
 import posix
 import selectors
 import socket
+import tempfile
 import types
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 KEPT = frozenset(
     {
@@ -58,23 +59,25 @@ NOBODY_KNOWN = {"grp": ("getgrgid", "getgrnam"), "pwd": ("getpwnam", "getpwuid")
 _WHAT = "A worker has no files, sockets, processes or signals"
 
 
-class Change(tuple[types.ModuleType, str, Any]):
-    """A name of a module, and what it is to be."""
+class Change(NamedTuple):
+    """A name of a module or class, and what it is to be."""
 
-    __slots__ = ()
+    owner: Any
+    name: str
+    value: Any
 
 
 def changes() -> list[Change]:
     """All that has to be set, made while modules can be imported. See :func:`apply`."""
     told = os.uname_result(("Linux", "worker", "", "", os.uname().machine))
-    of_machine = [Change((module, "uname", lambda: told)) for module in (os, posix)]
+    of_machine = [Change(module, "uname", lambda: told) for module in (os, posix)]
     return [*_of_posix(), *_of_others(), *_of_classes(), *of_machine]
 
 
 def apply(changes_: list[Change]) -> None:
     """From here on the functions fail. For an isolate: the zygote needs them."""
-    for module, name, value in changes_:
-        setattr(module, name, value)
+    for owner, name, value in changes_:
+        setattr(owner, name, value)
     os.environ.setdefault("HOME", "/worker")  # else expanduser() asks who we are
 
 
@@ -82,9 +85,9 @@ def _of_posix() -> Iterator[Change]:
     for name, value in vars(posix).items():
         if isinstance(value, types.BuiltinFunctionType) and name not in KEPT:
             refuse = refusal(f"os.{name}")
-            yield Change((posix, name, refuse))
+            yield Change(posix, name, refuse)
             if getattr(os, name, None) is value:
-                yield Change((os, name, refuse))
+                yield Change(os, name, refuse)
 
 
 def _of_others() -> Iterator[Change]:
@@ -93,11 +96,11 @@ def _of_others() -> Iterator[Change]:
             for name in names:
                 if hasattr(module, name):
                     shown = f"{module.__name__.lstrip('_')}.{name}"
-                    yield Change((module, name, refusal(shown)))
+                    yield Change(module, name, refusal(shown))
     for module_name, names in NOBODY_KNOWN.items():
         for module in _modules(module_name):
             for name in names:
-                yield Change((module, name, _nobody))
+                yield Change(module, name, _nobody)
 
 
 def _modules(name: str) -> Iterator[types.ModuleType]:
@@ -115,14 +118,16 @@ def _modules(name: str) -> Iterator[types.ModuleType]:
 def _of_classes() -> Iterator[Change]:
     """Classes whose instances are what is not there; and the node's number, which libuuid would
     look for with a socket."""
-    yield Change((socket.socket, "__init__", refusal("socket.socket")))  # type: ignore[arg-type]
+    yield Change(socket.socket, "__init__", refusal("socket.socket"))
     if hasattr(selectors, "EpollSelector"):
         epoll = staticmethod(refusal("select.epoll"))
-        yield Change((selectors.EpollSelector, "_selector_cls", epoll))  # type: ignore[arg-type]
+        yield Change(selectors.EpollSelector, "_selector_cls", epoll)
+    # What a framework spools, of a form say, stays in memory.
+    yield Change(tempfile.SpooledTemporaryFile, "rollover", lambda _file: None)
     uuid = importlib.import_module("uuid")
     for name, value in (("_generate_time_safe", None), ("_UuidCreate", None), ("_GETTERS", [])):
         if hasattr(uuid, name):
-            yield Change((uuid, name, value))
+            yield Change(uuid, name, value)
 
 
 def refusal(name: str) -> Callable[..., NoReturn]:
