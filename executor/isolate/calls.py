@@ -55,6 +55,7 @@ class Channel:
     def __init__(self) -> None:
         self._unpacker = Unpacker(frames.decode_to_isolate, frames.MAX_LOAD_BYTES)
         self._arrived: deque[frames.ToIsolate] = deque()
+        self._unsent: deque[bytes] = deque()
         self._readable = select.poll()
         self._either = select.poll()
         self._door: Any = _Nowhere()
@@ -81,16 +82,31 @@ class Channel:
         self.send_packed(packed(frame))
 
     def send_packed(self, data: bytes) -> None:
-        """Send frames that are packed already, taking in meanwhile what arrives."""
-        rest = memoryview(data)
-        while rest:
-            try:
-                rest = rest[self._door.send(rest, socket.MSG_DONTWAIT) :]
-            except BlockingIOError:
-                if any(event & ~select.POLLOUT for _, event in self._either.poll()):
-                    self._take_in(socket.MSG_DONTWAIT)
-            except OSError:
-                leave()
+        """Send frames that are packed already, taking in meanwhile what arrives.
+
+        A finalizer of the tenant's may run amid a frame, and write to the log: that follows.
+        """
+        unsent, sent = self._unsent, 0
+        unsent.append(data)
+        if len(unsent) > 1:
+            return
+        try:
+            while unsent:
+                view, sent = memoryview(unsent[0]), 0
+                while sent < len(view):
+                    try:
+                        sent += self._door.send(view[sent:], socket.MSG_DONTWAIT)
+                    except BlockingIOError:
+                        if any(event & ~select.POLLOUT for _, event in self._either.poll()):
+                            self._take_in(socket.MSG_DONTWAIT)
+                    except OSError:
+                        leave()
+                unsent.popleft()
+        except BaseException:  # memory or recursion, in whatever the tenant's code is in
+            if sent:
+                leave()  # what came next would be taken for the rest of the frame
+            unsent.clear()
+            raise
 
     def wait(self, timeout_ms: int | None) -> bool:
         """Whether something is there within that time; None waits for ever."""

@@ -333,7 +333,7 @@ STATE = [
     escape(
         "a path's parser is a module from Python 3.13 on",
         "import pathlib\nprint('ESCAPED', pathlib.PurePosixPath('a').parser.os)",
-        '"parser" of this PurePosixPath object',
+        "parser",
         "class C:\n    def __init__(self): self.parser = 5\n    def get(self): return self.parser\n"
         "c = C()\nc.parser += 1\nprint(c.parser, c.get())",
         "6 6",

@@ -10,7 +10,7 @@ from typing import Any
 
 from executor.isolate.policy import guards, ownership
 from executor.isolate.policy.guards import HANDLERS, Getter, checked_target, refused
-from executor.isolate.policy.kinds import ModuleType, type_of, without_metaclass
+from executor.isolate.policy.kinds import type_of, without_metaclass
 from executor.isolate.policy.names import TYPING_DUNDERS, is_dunder, is_plain, refusal
 from executor.isolate.policy.ownership import (
     is_class,
@@ -38,7 +38,7 @@ def _obj(value: Any, name: str, get: Getter) -> Any:
     if is_own(result) or type(result) in _PLAIN_DATA:
         return result
     source = _receiver(value)
-    if is_class(value) or isinstance(source, (BaseException, *_FORWARDING)):
+    if is_class(source) or isinstance(source, (BaseException, *_FORWARDING)):
         raise refused(value, name)
     return result
 
@@ -62,11 +62,12 @@ def _own_only(value: Any, name: str, get: Getter) -> Any:
     raise refused(value, name)
 
 
-def _parser(value: Any, name: str, get: Getter) -> Any:
-    """``parser``: a module of a package of the library, or an attribute of plain data."""
-    if isinstance(value, ModuleType) or type(value) in guards.writable_types:
-        return get(value, name)
-    return _own_only(value, name, get)
+def _no_module(value: Any, name: str, get: Getter) -> Any:
+    """A public name that leads from some objects of the library to a module."""
+    result = get(value, name)
+    if issubclass(type(result), types.ModuleType) and not is_own_module(result):
+        raise refused(value, name)
+    return result
 
 
 def _dict(value: Any, name: str, get: Getter) -> Any:
@@ -114,7 +115,8 @@ def _initializer(value: Any, name: str, get: Getter) -> Any:
     Python code nothing checks the first argument: ``UserDict.__init__(anything)`` writes to it.
     """
     method = get(value, name)
-    if not is_class(value):
+    kind = _receiver(value)  # of super() in a class method it is the class
+    if not is_class(kind):
         if not is_own(value):
             raise refused(value, name)
         return method
@@ -122,8 +124,8 @@ def _initializer(value: Any, name: str, get: Getter) -> Any:
         return method
 
     def checked(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if value not in type(instance).__mro__ or not is_own(instance):
-            raise TypeError(f"descriptor '__init__' requires a {value.__name__} object of a worker")
+        if kind not in type(instance).__mro__ or not is_own(instance):
+            raise TypeError(f"descriptor '__init__' requires a {kind.__name__} object of a worker")
         return method(instance, *args, **kwargs)
 
     return checked
@@ -240,7 +242,7 @@ HANDLERS.update(
         "__delattr__": _setter,
         "__getattribute__": _getter,
         "obj": _obj,
-        "parser": _parser,
+        "parser": _no_module,
         **dict.fromkeys(
             ("get_loop", "get_coro", "get_context", "get_stack", "print_stack"), _own_only
         ),

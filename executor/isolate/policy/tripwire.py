@@ -19,6 +19,10 @@ from executor.isolate.policy.ownership import is_own_code
 _HARMLESS = frozenset({"builtins.id", "array.__new__", "time.sleep", "sys.unraisablehook"})
 """What a worker may do itself. Any other event in its own frame is refused."""
 
+_LOOKING = frozenset({"sys._getframe", "object.__getattr__"})
+"""What this module's own look at the frames announces. No other event is let pass meanwhile: the
+garbage collector may run a worker's finalizer then."""
+
 _MAKES_CODE = frozenset({"exec", "compile", "code.__new__", "function.__new__"})
 """Refused below a worker's frame, too, but for the places that are known to check what they run."""
 
@@ -50,15 +54,15 @@ def install() -> None:
 
 
 def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
-    if event in _HARMLESS or _looking:
+    if event in _HARMLESS or (_looking and event in _LOOKING):
         return
     if event == "object.__setattr__" and arguments[1] in STORABLE_DUNDERS:
         return  # a class's name
-    _looking.append(True)  # to look at frames is an event, too
+    _looking.append(True)
     try:
         refused = _is_workers(sys._getframe().f_back, event)
     finally:
-        _looking.clear()
+        _looking.pop()
     if refused:
         raise Tripped(f"a worker cannot do this ({event})")
 

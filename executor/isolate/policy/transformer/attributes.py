@@ -35,7 +35,7 @@ class Attributes(Walker):
         plain = is_plain(node.attr) or is_plain_format(node) or self._is_super_call(node)
         node.value = self.visit(node.value)
         if plain:
-            return node
+            return self._super_init(node) if node.attr == "__init__" else node
         if receiver and node.attr.startswith("_") and not is_dunder(node.attr):
             receiver.receiver_used = True
             return node
@@ -45,8 +45,19 @@ class Attributes(Walker):
             return if_own(node.value, node, guarded)
         return guarded
 
+    def _super_init(self, node: ast.Attribute) -> ast.expr:
+        """``super().__init__``: bound to the first argument, unless that is a class."""
+        guarded = hidden_call(hidden.GETATTR, node.value, ast.Constant("__init__"), at=node)
+        if not self.scope.receiver:
+            return guarded
+        first = ast.Name(self.scope.receiver, ast.Load())
+        kind = ast.Call(ast.Name(hidden.TYPE, ast.Load()), [first], [])
+        test = ast.Compare(kind, [ast.In()], [ast.Name(hidden.OWN, ast.Load())])
+        choice = ast.IfExp(test=test, body=node, orelse=guarded)
+        return ast.fix_missing_locations(ast.copy_location(choice, node))
+
     def _is_super_call(self, node: ast.Attribute) -> bool:
-        """``super().__init__`` is bound to the method's own receiver."""
+        """``super().__new__`` and the like, whose result is harmless or bound to the receiver."""
         if node.attr not in _SUPER_PLAIN or not isinstance(node.value, ast.Call):
             return False
         call = node.value
