@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 NOBODY = ("", "")
 """The owner of isolates that no worker waits for."""
 
-FORKS_AT_ONCE = 8
+FORKS_AT_ONCE = 2
+"""More would not be made sooner, and leave less of the machine to what is warm."""
+
 RECYCLE_FORKS = 5_000
 RECYCLE_S = 3_600.0
 """After so many forks or seconds a fresh zygote follows: the children of one share the layout of
