@@ -6,6 +6,7 @@ it, and not at all on most executors.
 
 import asyncio
 import logging
+import time
 
 from cloister.errors import NotReady
 from cloister.languages import FULL, RESTRICTED, Language
@@ -16,6 +17,9 @@ from executor.zygotes import COMMAND
 
 log = logging.getLogger(__name__)
 
+RETRY_S = 5.0
+"""After a pool could not be started, that is what everybody is told for so long."""
+
 
 class Pools:
     """Makes, lends and ends isolates of both languages. Lives in one event loop."""
@@ -24,6 +28,7 @@ class Pools:
         self._settings = settings
         self._packages = Packages()
         self._pools: dict[str, IsolatePool] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
         self._starting = asyncio.Lock()
         self._closing = False
 
@@ -54,12 +59,22 @@ class Pools:
             return pool
         async with self._starting:
             if language not in self._pools:
-                self._pools[language] = await self._started(language)
+                self._check_failed(language)
+                try:
+                    self._pools[language] = await self._started(language)
+                except NotReady as exc:
+                    self._failed[language] = time.monotonic(), str(exc)
+                    raise
             return self._pools[language]
 
     def release(self, isolate: Isolate, *, reuse: bool) -> None:
         """Give an isolate back to the pool that it is from."""
         self._pools[isolate.language].release(isolate, reuse=reuse)
+
+    def _check_failed(self, language: Language) -> None:
+        at, message = self._failed.get(language, (-RETRY_S, ""))
+        if time.monotonic() < at + RETRY_S:
+            raise NotReady(message)
 
     async def _started(self, language: Language) -> IsolatePool:
         if self._closing:

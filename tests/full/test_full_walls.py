@@ -174,6 +174,47 @@ async def test_native_code_opens_nothing(rig: Rig) -> None:
     assert await rig.value(body, NATIVE) == [[13, 13], True, 8, 64]
 
 
+HOSTILE = {
+    "leaves": ("import os; os._exit(0)", Death.EXITED),
+    "shuts the door": ("import os; os.close(3)\n    while True: pass", Death.KILLED),
+    "speaks nonsense": (
+        "import os; os.write(3, b'\\xff' * 64)\n    while True: pass",
+        Death.KILLED,
+    ),
+    "overflows the stack": (
+        "import sys; sys.setrecursionlimit(10**9)\n"
+        "    deep = lambda: sorted([0, 1], key=lambda _: deep())\n    deep()",
+        Death.FAULT,
+    ),
+}
+
+
+@pytest.mark.parametrize("attempt", HOSTILE)
+async def test_an_isolate_that_breaks_the_rules_ends(rig: Rig, attempt: str) -> None:
+    """However it does; how it ended is told apart, and another isolate is there at once."""
+    body, death = HOSTILE[attempt]
+    worker = await rig.worker(f"if True:\n    {body}")
+    assert (await worker.death()).death is death
+    assert await rig.value("return 42") == 42
+
+
+async def test_nothing_of_wall_1_is_in_the_way(rig: Rig) -> None:
+    """The library is as CPython has it, frames can be looked at, and no two isolates draw the same
+    random numbers."""
+    body = """
+    import asyncio, copy, enum, functools, random, sys, typing
+    functions = (copy.deepcopy, functools.singledispatch, asyncio.isfuture, random.seed,
+                 typing.get_type_hints, vars(enum.EnumMeta)["_create_"])
+    homes = [f.__module__ for f in functions]
+    frame = sys._getframe()
+    return [[h for h in homes if h.startswith("executor")], frame.f_code.co_name,
+            frame.f_globals is globals(), random.random()]
+    """
+    first, second = await rig.value(body), await rig.value(body)
+    assert first[:3] == second[:3] == [[], "answer", True]
+    assert first[3] != second[3]
+
+
 async def test_memory_is_bounded(rig: Rig) -> None:
     """Beyond the limit allocation fails, as it does in the restricted language."""
     worker = await rig.worker("return len(bytearray(int(request.url.rpartition('/')[2])))")
@@ -238,7 +279,19 @@ async def test_an_executor_with_an_unknown_package_does_not_start(name: str, rea
             pass
 
 
-async def test_a_package_that_does_not_load_is_not_there(tmp_path) -> None:
+async def test_a_pool_that_cannot_start_says_so_at_once(monkeypatch) -> None:
+    """The next ones who ask are told the same, without another attempt; the other pool is there."""
+    async with open_pools() as pools:
+        command = pools._command
+        monkeypatch.setattr(pools, "_command", lambda _language: ("/nonexistent",))
+        for _ in range(2):
+            with pytest.raises(NotReady, match="did not start"):
+                await pools.of(FULL)
+            monkeypatch.setattr(pools, "_command", command)
+        assert (await pools.of(RESTRICTED)).language == RESTRICTED
+
+
+async def test_a_package_that_is_not_listed_is_not_there() -> None:
     """A worker that fails at the top says so as its own failure."""
     async with open_pools() as pools:
         rig = Rig(pools)

@@ -7,32 +7,23 @@ isolate's limits bounds it here.
 import marshal
 import warnings
 
-from executor.isolate.frames import MAX_FRAME_BYTES
 from executor.isolate.full.image import WORKER
-from executor.isolate.policy.bounds import MAX_MODULES, MAX_TOTAL_BYTES
-from executor.isolate.policy.compiler import CompileResult
-from executor.isolate.policy.sources import ModuleFile, SourceRefused, issue, module_of
-
-SLACK_BYTES = 512 * 1024
-"""Of the one frame that all compiled modules travel in: names, and warnings."""
+from executor.isolate.policy.bounds import excess
+from executor.isolate.policy.compiler import CompileResult, module_files, syntax_issue
+from executor.isolate.policy.sources import ModuleFile, issue
 
 
 def compile_sources(sources: dict[str, bytes], main: str) -> CompileResult:
     """Compile every module of a worker. ``errors`` empty means that all of it can run."""
     result = CompileResult()
-    if len(sources) > MAX_MODULES or sum(map(len, sources.values())) > MAX_TOTAL_BYTES:
-        limit = f"{MAX_MODULES} modules or {MAX_TOTAL_BYTES // 1024**2} MiB of Python source"
-        result.errors.append(issue(main, f"the worker has more than {limit}"))
+    if reason := excess(sources):
+        result.errors.append(issue(main, reason))
         return result
     if main not in sources:
         result.errors.append(issue(main, "the main module is not among the uploaded modules"))
-    for file, data in sources.items():
-        if module := _module(file, main, result):
-            _compile(module, data, result, place(file, main))
-    if sum(map(len, result.modules.values())) > MAX_FRAME_BYTES - SLACK_BYTES:
-        result.errors.append(issue(main, "the compiled modules are larger than 7.5 MiB"))
-    if result.errors:
-        result.modules.clear()
+    for module in module_files(sources, main, result):
+        _compile(module, sources[module.file], result, place(module.file, main))
+    result.finish(main)
     return result
 
 
@@ -42,20 +33,6 @@ def place(file: str, main: str) -> str:
     return f"{WORKER}/{file.removeprefix('./').removeprefix(f'{directory}/' if directory else '')}"
 
 
-def _module(file: str, main: str, out: CompileResult) -> ModuleFile | None:
-    try:
-        module = module_of(file, main)
-    except SourceRefused as refused:
-        out.errors.append(issue(file, str(refused)))
-        return None
-    if module is None:
-        out.warnings.append(issue(file, "ignored: the platform provides this module"))
-    elif module.name in out.modules:
-        out.errors.append(issue(file, f'another file is the module "{module.name}", too'))
-        return None
-    return module
-
-
 def _compile(module: ModuleFile, data: bytes, out: CompileResult, shown: str) -> None:
     """Compile one module into ``out``."""
     try:
@@ -63,8 +40,7 @@ def _compile(module: ModuleFile, data: bytes, out: CompileResult, shown: str) ->
             warnings.simplefilter("always")
             code = compile(data, shown, "exec", dont_inherit=True, optimize=0)
     except SyntaxError as error:
-        reason = f"{type(error).__name__}: {error.msg}"
-        out.errors.append(issue(module.file, reason, error.lineno or 0, error.offset or 0))
+        out.errors.append(syntax_issue(module.file, error))
     except (RecursionError, MemoryError, OverflowError, ValueError, SystemError) as error:
         reason = f"the file cannot be compiled ({type(error).__name__}: {error})"
         out.errors.append(issue(module.file, reason))

@@ -93,7 +93,7 @@ def compile_sources(sources: dict[str, bytes], main: str) -> CompileResult:
     if reason := excess(sources):
         result.errors.append(issue(main, reason))
         return result
-    files = _module_files(sources, main, result)
+    files = module_files(sources, main, result)
     if main not in sources:
         result.errors.append(issue(main, "the main module is not among the uploaded modules"))
     available = _with_parents({f.name for f in files}) | FACADE_NAMES | PLATFORM_MODULES
@@ -105,7 +105,8 @@ def compile_sources(sources: dict[str, bytes], main: str) -> CompileResult:
     return result
 
 
-def _module_files(sources: dict[str, bytes], main: str, result: CompileResult) -> list[ModuleFile]:
+def module_files(sources: dict[str, bytes], main: str, result: CompileResult) -> list[ModuleFile]:
+    """The modules that the files are; what cannot be one is told in ``result``."""
     found: dict[str, ModuleFile] = {}
     for file in sources:
         try:
@@ -143,7 +144,7 @@ def _compile(
     except SourceRefused as refused:
         out.errors.append(issue(module.file, str(refused), refused.line))
     except SyntaxError as error:
-        out.errors.append(_syntax_issue(module.file, error))
+        out.errors.append(syntax_issue(module.file, error))
     except RecursionError:
         out.errors.append(issue(module.file, TOO_DEEP))
     except (MemoryError, OverflowError, ValueError, SystemError) as error:
@@ -193,7 +194,7 @@ def _transform(
         try:
             code = compile(tree, file, "exec", dont_inherit=True, optimize=0)
         except SyntaxError as error:
-            out.errors.extend(_in_characters([_syntax_issue(file, error)], text))
+            out.errors.extend(_in_characters([syntax_issue(file, error)], text))
             return None
     out.warnings.extend(issue(file, str(w.message), w.lineno) for w in caught)
     return code
@@ -206,7 +207,7 @@ def _late_errors(text: str, file: str) -> list[Issue]:
         try:
             compile(ast.parse(text, file), file, "exec", dont_inherit=True, optimize=0)
         except SyntaxError as error:
-            return _in_characters([_syntax_issue(file, error)], text)
+            return _in_characters([syntax_issue(file, error)], text)
         except (RecursionError, MemoryError, OverflowError, ValueError, SystemError):
             return []  # there are other reasons already
     return []
@@ -227,7 +228,8 @@ def _in_characters(issues: list[Issue], text: str) -> list[Issue]:
     return [moved(each) for each in issues]
 
 
-def _syntax_issue(file: str, error: SyntaxError) -> Issue:
+def syntax_issue(file: str, error: SyntaxError) -> Issue:
+    """What the parser complains of."""
     return issue(file, f"{type(error).__name__}: {error.msg}", error.lineno or 0, error.offset or 0)
 
 
