@@ -33,27 +33,67 @@ class Figures:
 async def measure(url: str, *, connections: int, duration_s: float) -> Figures:
     """Call ``url`` with GET from so many connections for so long."""
     target = urlsplit(url)
-    assert target.hostname is not None
+    loop = asyncio.get_running_loop()
     request = (f"GET {target.path or '/'} HTTP/1.1\r\nHost: {target.netloc}\r\n\r\n").encode()
-    latencies: list[float] = []
-    failed = [0]
     start = time.perf_counter()
-
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection(target.hostname, target.port)
-        while (begun := time.perf_counter()) < start + duration_s:
-            writer.write(request)
-            status = await _answer(reader)
-            latencies.append((time.perf_counter() - begun) * 1000)
-            failed[0] += status != 200
-        writer.close()
-        await writer.wait_closed()
-
-    async with asyncio.TaskGroup() as clients:
-        for _ in range(connections):
-            clients.create_task(client())
+    clients = [_Client(request, start + duration_s) for _ in range(connections)]
+    for client in clients:
+        await loop.create_connection(lambda it=client: it, target.hostname, target.port)
+    await asyncio.gather(*(client.over for client in clients))
     seconds = time.perf_counter() - start
-    return Figures(seconds=seconds, latencies_ms=sorted(latencies), failed=failed[0])
+    latencies = sorted(one for client in clients for one in client.latencies_ms)
+    failed = sum(client.failed for client in clients)
+    return Figures(seconds=seconds, latencies_ms=latencies, failed=failed)
+
+
+class _Client(asyncio.Protocol):
+    """One connection of :func:`measure`. It does little, so that what it measures has the machine.
+    An answer ends by its Content-Length, or with the last chunk."""
+
+    def __init__(self, request: bytes, end: float) -> None:
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.latencies_ms: list[float] = []
+        self.failed = 0
+        self._request = request
+        self._end = end
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer = data = self._buffer + data if self._buffer else data
+        if (length := self._whole(data)) is None:
+            return
+        self._buffer = data[length:]
+        self.latencies_ms.append((time.perf_counter() - self._begun) * 1000)
+        self.failed += data[9:12] != b"200"
+        self._ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.over.done():
+            self.over.set_exception(exc or ConnectionError("the server closed the connection"))
+
+    def _ask(self) -> None:
+        self._begun = time.perf_counter()
+        if self._begun >= self._end:
+            self.over.set_result(None)
+            self._transport.close()
+        else:
+            self._transport.write(self._request)
+
+    def _whole(self, data: bytes) -> int | None:
+        """The length of the answer, once all of it is there."""
+        end = data.find(HEAD_END)
+        if end < 0:
+            return None
+        fields = data[:end].lower()
+        at = fields.find(b"\r\ncontent-length:")
+        if at >= 0:
+            length = end + 4 + int(fields[at + 17 :].split(b"\r\n", 1)[0])
+            return length if len(data) >= length else None
+        return len(data) if data.endswith(b"0\r\n\r\n") else None
 
 
 async def pace(url: str, *, count: int, rate: float) -> Figures:
