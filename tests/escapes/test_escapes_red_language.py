@@ -80,7 +80,7 @@ ATTEMPTS = [
     Attempt(
         "super() of a foreign object",
         "class A:\n    def m(self): return super().__init__\nprint('ESCAPED', A.m(print))",
-        "instance or subtype of type",
+        "this method was called on a function object that is not the worker's",
         "class A:\n    def m(self): return super().__init__\nprint(A().m()())",
         "None",
     ),

@@ -25,7 +25,7 @@ __all__ = [
     "warm_up",
 ]
 
-_REVISION = 4
+_REVISION = 5
 """Raised whenever the compiled form changes: code of another revision is compiled again."""
 
 POLICY_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}-{_REVISION}"

@@ -93,6 +93,7 @@ def _hidden() -> dict[str, Any]:
         hidden.TYPE: type,
         hidden.TYPE_OF: type_of,
         hidden.FOREIGN: guards.foreign,
+        hidden.FOREIGN_OR_CLASS: guards.foreign_or_class,
         hidden.MARK: ownership.MARK,
         hidden.MATCH_ARGS: building.match_args,
         hidden.MATCHABLE: building.matchable,

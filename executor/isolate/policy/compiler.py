@@ -40,8 +40,8 @@ from executor.isolate.policy.sources import (
     module_of,
 )
 from executor.isolate.policy.transformer import Policy
+from executor.isolate.policy.transformer.facts import children, names_bound_by
 from executor.isolate.policy.transformer.hidden import SELF_MATCHING
-from executor.isolate.policy.transformer.scopes import names_bound_by
 
 REBINDABLE = ("type", "getattr", "hasattr", *SELF_MATCHING)
 """Builtins that are rewritten, unless the module gives the name a meaning of its own."""
@@ -245,11 +245,14 @@ def _has_future_annotations(tree: ast.Module) -> bool:
 def _defined_names(tree: ast.Module) -> frozenset[str]:
     """Names that the module binds somewhere, parameters included; ``import *`` may bind any."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
         names.update(names_bound_by(node))
         if isinstance(node, ast.arg):
             names.add(node.arg)
         names.update(each.name for each in getattr(node, "type_params", ()))
+        todo += children(node)
     if "*" in names:
         names.update(REBINDABLE)
     return frozenset(names)

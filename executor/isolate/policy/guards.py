@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from executor.isolate.policy import ownership
 from executor.isolate.policy.names import (
@@ -34,9 +34,10 @@ writable_types: set[type] = set()
 """Types of the library whose instances are data; writable.py lists them."""
 
 
-_plain_names: set[str] = set()
-"""Names that were found plain, for a quick answer next time."""
-_MAX_PLAIN_NAMES = 10_000
+_readers: dict[str, Callable[[Any, str], Any]] = {}
+"""By name, how it is read: what the name alone decides is decided once."""
+_MAX_READERS = 10_000
+_plain: Callable[[Any, str], Any] = getattr
 
 
 def read(value: Any, name: str) -> Any:
@@ -47,25 +48,44 @@ def read(value: Any, name: str) -> Any:
     """
     if type(name) is not str:
         raise TypeError("attribute name must be string")
-    if is_plain(name):
-        if len(_plain_names) < _MAX_PLAIN_NAMES:
-            _plain_names.add(name)
-        return getattr(value, name)
+    return (_readers.get(name) or _reader(name))(value, name)
+
+
+def _reader(name: str) -> Callable[[Any, str], Any]:
     if handler := HANDLERS.get(name):
-        return handler(value, name, getattr)
-    if refusal(name):
-        raise refused(value, name)
-    if is_own(value):
-        return getattr(value, name)
-    if name in NAMEDTUPLE_NAMES and _is_tuple(value):
-        return getattr(value, name)
-    if name in ENUM_NAMES and isinstance(value, enum.Enum):
-        return getattr(value, name)
+        return lambda value, name: handler(value, name, getattr)
+    reader: Callable[[Any, str], Any] = _read_own
+    if is_plain(name):
+        reader = _plain
+    elif refusal(name):
+        reader = _refuse
+    elif name in NAMEDTUPLE_NAMES:
+        reader = _read_of_tuple
+    elif name in ENUM_NAMES:
+        reader = _read_of_member
+    if len(_readers) < _MAX_READERS:
+        _readers[name] = reader
+    return reader
+
+
+def _refuse(value: Any, name: str) -> NoReturn:
     raise refused(value, name)
 
 
-def _is_tuple(value: object) -> bool:
-    return isinstance(value, tuple) or (is_class(value) and issubclass(value, tuple))
+def _read_own(value: Any, name: str) -> Any:
+    if not is_own(value):
+        raise refused(value, name)
+    return getattr(value, name)
+
+
+def _read_of_tuple(value: Any, name: str) -> Any:
+    is_tuple = isinstance(value, tuple) or (is_class(value) and issubclass(value, tuple))
+    return getattr(value, name) if is_tuple else _read_own(value, name)
+
+
+def _read_of_member(value: Any, name: str) -> Any:
+    is_member = isinstance(value, enum.Enum)
+    return getattr(value, name) if is_member else _read_own(value, name)
 
 
 def refused(value: object, name: str) -> AttributeError:
@@ -79,7 +99,7 @@ def refused(value: object, name: str) -> AttributeError:
 
 def guarded_getattr(value: Any, name: str, default: Any = _missing, /) -> Any:
     """The builtin ``getattr``."""
-    if type(name) is str and name in _plain_names:
+    if type(name) is str and _readers.get(name) is _plain:
         return getattr(value, name) if default is _missing else getattr(value, name, default)
     if default is _missing:
         return read(value, name)
@@ -146,6 +166,17 @@ def foreign(value: Any) -> None:
         raise TypeError(
             f"this method was called on a {type(value).__name__} object that is not the worker's"
         )
+
+
+def foreign_or_class(value: Any) -> None:
+    """Let a method go on that initialises its first argument by ``super().__init__``.
+
+    Raises:
+        TypeError: the object is not the worker's, or it is a class.
+    """
+    foreign(value)
+    if is_class(value):
+        raise TypeError("this method was called on a class, not on an object of it")
 
 
 def checked_target(value: Any, name: str) -> Any:

@@ -6,6 +6,7 @@ namespace they were made in.
 """
 
 import types
+import weakref
 from typing import Any, TypeGuard
 
 from executor.isolate.policy.transformer.hidden import MARK_ATTRIBUTE
@@ -31,6 +32,9 @@ own_classes: set[type] = set()
 _namespaces: dict[int, dict[str, Any]] = {}
 _files: set[str] = set()
 _modules: dict[int, types.ModuleType] = {}
+_functions: set[weakref.ref[types.FunctionType]] = set()
+"""Own functions that were asked about. Reading their code object sets off an audit event, which
+takes longer than all else; whose a function is never changes."""
 
 
 def adopt_module(module: types.ModuleType, file: str) -> None:
@@ -64,11 +68,14 @@ def is_own_class(cls: object) -> bool:
 
 def is_own_function(value: object) -> bool:
     """Whether source of the worker made this function, and not a library on its behalf."""
-    return (
-        type(value) is types.FunctionType
-        and id(value.__globals__) in _namespaces
-        and value.__code__.co_filename in _files
-    )
+    if type(value) is not types.FunctionType:
+        return False
+    if weakref.ref(value) in _functions:
+        return True
+    if id(value.__globals__) in _namespaces and value.__code__.co_filename in _files:
+        _functions.add(weakref.ref(value, _functions.discard))
+        return True
+    return False
 
 
 def is_own_module(value: object) -> bool:
@@ -89,8 +96,10 @@ def is_own(value: object) -> bool:
     kind = type(value)
     if kind in own_classes:
         return True
+    if kind is types.FunctionType:
+        return is_own_function(value)
+    if kind is types.ModuleType:
+        return is_own_module(value)
     if kind is super:
         return is_own_class(_super_class.__get__(value))
-    return (
-        is_own_class(kind) or is_own_class(value) or is_own_module(value) or is_own_function(value)
-    )
+    return is_own_class(kind) or is_own_class(value)

@@ -5,6 +5,7 @@ object's private attributes, or makes another of its type, on the worker's behal
 the receiver by itself; here Python code of every class that a worker can reach gets the same check.
 """
 
+import enum
 import functools
 import sys
 import types
@@ -31,6 +32,9 @@ _WITHOUT_SELF = frozenset(
     }
 )
 """Functions of ``typing`` and ``enum`` that stand in a class and take no object of it."""
+
+_OF_MEMBERS = frozenset(vars(enum.Enum)[name].fget for name in ("name", "value"))
+"""Accessors that read ``_name_`` and ``_value_``, which are for everybody, and nothing else."""
 
 _HEAP_TYPE = 1 << 9
 _mro = type.__dict__["__mro__"]
@@ -129,5 +133,8 @@ def _checked_property(value: Any, owner: type) -> Any:
 
 
 def _checked_accessor(accessor: Callable[..., Any] | None, owner: type) -> Any:
-    plain = accessor is None or is_own_function(accessor) or is_wrapper(accessor)
-    return accessor if plain or type(accessor) not in _METHODS else _checked(accessor, owner)
+    if type(accessor) not in _METHODS or accessor in _OF_MEMBERS:
+        return accessor
+    return (
+        accessor if is_own_function(accessor) or is_wrapper(accessor) else _checked(accessor, owner)
+    )

@@ -12,10 +12,10 @@ from executor.isolate.policy.names import (
     refusal,
 )
 from executor.isolate.policy.transformer import hidden
-from executor.isolate.policy.transformer.base import Walker, hidden_call, if_own
+from executor.isolate.policy.transformer.base import Walker, hidden_call
 from executor.isolate.policy.transformer.formats import is_plain_format
 
-_SUPER_PLAIN = frozenset({"__init__", "__new__", "__init_subclass__", "__post_init__"})
+_SUPER_PLAIN = frozenset({"__new__", "__init_subclass__", "__post_init__"})
 
 
 class Attributes(Walker):
@@ -35,38 +35,39 @@ class Attributes(Walker):
         plain = is_plain(node.attr) or is_plain_format(node) or self._is_super_call(node)
         node.value = self.visit(node.value)
         if plain:
-            return self._super_init(node) if node.attr == "__init__" else node
+            return node
         if receiver and node.attr.startswith("_") and not is_dunder(node.attr):
             receiver.receiver_used = True
             return node
-        name = ast.Constant(self.mangled(node.attr))
-        guarded = hidden_call(hidden.GETATTR, node.value, name, at=node)
-        if self.is_local(node.value) and node.attr.startswith("_") and not is_dunder(node.attr):
-            return if_own(node.value, node, guarded)
-        return guarded
 
-    def _super_init(self, node: ast.Attribute) -> ast.expr:
-        """``super().__init__``: bound to the first argument, unless that is a class."""
-        guarded = hidden_call(hidden.GETATTR, node.value, ast.Constant("__init__"), at=node)
-        if not self.scope.receiver:
-            return guarded
-        first = ast.Name(self.scope.receiver, ast.Load())
-        kind = ast.Call(ast.Name(hidden.TYPE, ast.Load()), [first], [])
-        test = ast.Compare(kind, [ast.In()], [ast.Name(hidden.OWN, ast.Load())])
-        choice = ast.IfExp(test=test, body=node, orelse=guarded)
-        return ast.fix_missing_locations(ast.copy_location(choice, node))
+        def guarded(value: ast.expr) -> ast.expr:
+            return hidden_call(
+                hidden.GETATTR, value, ast.Constant(self.mangled(node.attr)), at=node
+            )
+
+        def plain_load(value: ast.expr) -> ast.expr:
+            return ast.copy_location(ast.Attribute(value, node.attr, ast.Load()), node)
+
+        if node.attr.startswith("_") and not is_dunder(node.attr):
+            return self.if_own(node.value, plain_load, guarded)
+        return guarded(node.value)
 
     def _is_super_call(self, node: ast.Attribute) -> bool:
-        """``super().__new__`` and the like, whose result is harmless or bound to the receiver."""
-        if node.attr not in _SUPER_PLAIN or not isinstance(node.value, ast.Call):
+        """Whether it is ``super().__init__`` or the like, and gives what is bound already.
+
+        With a class for its receiver, ``super().__init__`` is a function that initialises anything;
+        so the check of the receiver must not let a class pass.
+        """
+        match node:
+            case ast.Attribute(value=ast.Call(func=ast.Name("super"), args=[], keywords=[])):
+                if node.attr != "__init__":
+                    return node.attr in _SUPER_PLAIN
+            case _:
+                return False
+        if self.scope.receiver is None or self.scope.receiver_is_class:
             return False
-        call = node.value
-        return (
-            isinstance(call.func, ast.Name)
-            and call.func.id == "super"
-            and not call.args
-            and not call.keywords
-        )
+        self.scope.receiver_used = self.scope.receiver_is_instance = True
+        return True
 
     def _store(self, node: ast.Attribute) -> ast.Attribute:
         """``x.a = v`` becomes ``$write(x).a = v``, evaluated after ``v`` as the plain form is."""
@@ -80,9 +81,9 @@ class Attributes(Walker):
             receiver.receiver_used = True
             return node
         guard = hidden.WRITE_OWN if node.attr.startswith("_") else hidden.WRITE
-        guarded = hidden_call(guard, node.value, at=node.value)
-        local = self.is_local(node.value)
-        node.value = if_own(node.value, node.value, guarded) if local else guarded
+        node.value = self.if_own(
+            node.value, lambda value: value, lambda value: hidden_call(guard, value, at=value)
+        )
         return node
 
     def _store_dunder(self, node: ast.Attribute) -> ast.Attribute:

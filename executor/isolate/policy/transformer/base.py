@@ -1,7 +1,7 @@
 """The walker that all construct families share: default refuse, positions, scopes."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from RestrictedPython.transformer import RestrictingNodeTransformer
 from executor.isolate.frames import Issue
 from executor.isolate.policy.names import CHECKED_METHODS, definition_refusal
 from executor.isolate.policy.transformer import hidden
+from executor.isolate.policy.transformer.facts import Survey, simply_bound
 from executor.isolate.policy.transformer.scopes import Scope
 
 Node = TypeVar("Node", bound=ast.AST)
@@ -31,6 +32,7 @@ class Walker(RestrictingNodeTransformer):
         self.refusals: list[Issue] = []
         self.notes: list[Issue] = []
         self.scopes = [Scope("module")]
+        self.survey = Survey()
         self.known = visitors(type(self))
 
     def visit(self, node: ast.AST) -> Any:
@@ -58,14 +60,25 @@ class Walker(RestrictingNodeTransformer):
         return node
 
     def visited(self, values: list[Any]) -> list[Any]:
-        """The results of visiting each node of a list; a result that is a list is spliced in."""
+        """The results of visiting each node of a list; a result that is a list is spliced in.
+
+        What a statement has held is let go after it, and first of all in the blocks below it, so
+        that no object lives longer than in plain Python.
+        """
         results: list[Any] = []
+        if values and isinstance(values[0], ast.stmt) and self.scope.holds:
+            results.append(hidden_binding(hidden.HELD, _none(values[0]), values[0]))
         for value in values:
             result = self.visit(value) if isinstance(value, ast.AST) else value
             if isinstance(result, list):
                 results.extend(result)
             else:
                 results.append(result)
+            if isinstance(value, ast.Assign | ast.AnnAssign):
+                results.extend(self.checks(value, simply_bound(value)))
+            if isinstance(value, ast.stmt) and self.scope.holds:
+                results.append(hidden_binding(hidden.HELD, _none(value), value))
+                self.scope.holds = False
         return results
 
     def refuse(self, node: ast.AST, message: str) -> None:
@@ -133,6 +146,44 @@ class Walker(RestrictingNodeTransformer):
         """Whether the expression is a variable that only this function's statements bind."""
         return isinstance(node, ast.Name) and node.id in self.scope.locals
 
+    def checks(self, at: ast.stmt, names: list[str]) -> list[ast.stmt]:
+        """``name$own = type(name) in $own`` for variables just bound, of those that are checked.
+
+        The variable and the answer are never apart: this scope alone binds both, one straight after
+        the other, and neither the interpreter's ``type`` nor a set of classes raises or runs code.
+        """
+        return [
+            hidden_binding(hidden.checked(name), is_own(hidden_name(name, at), at), at)
+            for name in names
+            if name in self.scope.checked
+        ]
+
+    def if_own(
+        self,
+        value: ast.expr,
+        plain: Callable[[ast.expr], ast.expr],
+        guarded: Callable[[ast.expr], ast.expr],
+    ) -> ast.expr:
+        """``plain`` of the value if it is an instance of an own class, else ``guarded`` of it.
+
+        The ordinary case costs no call. The value is evaluated once; from its check to its use it
+        stands in a variable that nothing else can bind, or else ``guarded`` alone has it.
+        """
+        if isinstance(value, ast.Name) and value.id in self.scope.checked:
+            known = hidden_name(hidden.checked(value.id), value)
+            return ast.copy_location(ast.IfExp(known, plain(value), guarded(value)), value)
+        if self.is_local(value):
+            choice = ast.IfExp(is_own(value, value), plain(value), guarded(value))
+            return ast.copy_location(choice, value)
+        if not self.scope.may_hold:
+            return guarded(value)
+        self.scope.holds = True
+        held, target = hidden_name(hidden.HELD, value), hidden_name(hidden.HELD, value)
+        target.ctx = ast.Store()
+        binding = ast.copy_location(ast.NamedExpr(target, value), value)
+        choice = ast.IfExp(is_own(binding, value), plain(held), guarded(held))
+        return ast.copy_location(choice, value)
+
     def receiver_scope(self, node: ast.expr) -> Scope | None:
         """The method whose checked receiver this expression is, or None."""
         if not isinstance(node, ast.Name):
@@ -166,19 +217,43 @@ def visitors(policy: type) -> frozenset[str]:
     )
 
 
+def hidden_name(name: str, at: ast.AST) -> ast.Name:
+    """One of our names, at the position of the node it stands for."""
+    return ast.Name(name, ast.Load(), **_position(at))
+
+
 def hidden_call(name: str, *arguments: ast.expr, at: ast.AST) -> ast.Call:
     """A call of a guard, at the position of the node it stands for."""
-    call = ast.Call(func=ast.Name(name, ast.Load()), args=list(arguments), keywords=[])
-    ast.copy_location(call, at)
-    return ast.fix_missing_locations(call)
+    for argument in arguments:
+        if not hasattr(argument, "lineno"):
+            ast.fix_missing_locations(ast.copy_location(argument, at))
+    return ast.Call(hidden_name(name, at), [*arguments], [], **_position(at))
 
 
-def if_own(node: ast.expr, plain: ast.expr, guarded: ast.expr) -> ast.IfExp:
-    """``plain if type(node) in $own else guarded``: no call in the ordinary case."""
-    kind = ast.Call(ast.Name(hidden.TYPE, ast.Load()), [node], [])
-    test = ast.Compare(kind, [ast.In()], [ast.Name(hidden.OWN, ast.Load())])
-    choice = ast.IfExp(test=test, body=plain, orelse=guarded)
-    return ast.fix_missing_locations(ast.copy_location(choice, node))
+def hidden_binding(name: str, value: ast.expr, at: ast.AST) -> ast.Assign:
+    """A statement that binds one of our names."""
+    where = _position(at)
+    return ast.Assign([ast.Name(name, ast.Store(), **where)], value, **where)
+
+
+def is_own(value: ast.expr, at: ast.AST, *, test: ast.cmpop | None = None) -> ast.expr:
+    """``type(value) in $own``: no call, as the interpreter specialises it."""
+    own: list[ast.expr] = [hidden_name(hidden.OWN, at)]
+    kind = hidden_call(hidden.TYPE, value, at=at)
+    return ast.Compare(kind, [test or ast.In()], own, **_position(at))
+
+
+def _none(at: ast.AST) -> ast.expr:
+    return ast.copy_location(ast.Constant(None), at)
+
+
+def _position(at: Any) -> dict[str, Any]:
+    return {
+        "lineno": at.lineno,
+        "col_offset": at.col_offset,
+        "end_lineno": at.end_lineno,
+        "end_col_offset": at.end_col_offset,
+    }
 
 
 def after_docstring(body: list[ast.stmt]) -> int:

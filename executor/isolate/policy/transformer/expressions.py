@@ -5,7 +5,7 @@ from typing import Any
 
 from executor.isolate.policy.names import is_plain
 from executor.isolate.policy.transformer import hidden
-from executor.isolate.policy.transformer.base import Walker, hidden_call, if_own
+from executor.isolate.policy.transformer.base import Walker, hidden_call
 from executor.isolate.policy.transformer.scopes import Scope
 
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -60,9 +60,11 @@ class Expressions(Walker):
         return node
 
     def _type_of(self, node: ast.Call) -> ast.expr:
-        kind = hidden_call(hidden.TYPE, node.args[0], at=node)
-        safe = hidden_call(hidden.TYPE_OF, node.args[0], at=node)
-        return if_own(node.args[0], kind, safe) if self.is_local(node.args[0]) else safe
+        return self.if_own(
+            node.args[0],
+            lambda value: hidden_call(hidden.TYPE, value, at=node),
+            lambda value: hidden_call(hidden.TYPE_OF, value, at=node),
+        )
 
     def _comprehension(self, node: Comprehension) -> Any:
         """Allow comprehensions: the first iterable is evaluated outside, the rest inside."""

@@ -5,9 +5,15 @@ from typing import Any
 
 from executor.isolate.policy.names import CHECKED_METHODS
 from executor.isolate.policy.transformer import hidden
-from executor.isolate.policy.transformer.base import Walker, after_docstring, hidden_call
+from executor.isolate.policy.transformer.base import (
+    Walker,
+    after_docstring,
+    hidden_call,
+    hidden_name,
+    is_own,
+)
+from executor.isolate.policy.transformer.facts import Function
 from executor.isolate.policy.transformer.scopes import (
-    Function,
     Scope,
     arguments_of,
     function_scope,
@@ -30,7 +36,8 @@ class Functions(Walker):
 
     def _function(self, node: Function) -> Function:
         self.check_binding(node, node.name)
-        scope = function_scope(node, is_method=self.scope.kind == "class")
+        facts = self.survey.of(node)
+        scope = function_scope(node, facts, is_method=self.scope.kind == "class")
         node.decorator_list = self.visited(node.decorator_list)
         if node.name in CHECKED_METHODS and self.scope.kind == "class":
             node.decorator_list.insert(0, _name(_CHECKS[node.name], node))
@@ -39,16 +46,19 @@ class Functions(Walker):
             self._annotations(node)
             with self.inside(scope):
                 self._check_parameters(node.args)
+                start = after_docstring(node.body)
                 node.body = self.visited(node.body)
+                checks = self.checks(node, parameters_of(node.args))
         if scope.receiver_used:
-            node.body.insert(after_docstring(node.body), _receiver_check(node, scope))
+            checks.append(_receiver_check(node, scope))
+        node.body[start:start] = checks
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> Any:
         """Allow lambdas."""
         self._defaults(node.args)
         parameters = frozenset(parameters_of(node.args))
-        scope = Scope("function", "<lambda>", parameters, locals=parameters)
+        scope = Scope("function", "<lambda>", parameters, locals=parameters, may_hold=True)
         with self.inside(scope):
             self._check_parameters(node.args)
             node.body = self.visit(node.body)
@@ -87,14 +97,13 @@ def _name(name: str, at: ast.AST) -> ast.expr:
 def _receiver_check(node: Function, scope: Scope) -> ast.If:
     """``if type(self) not in $own: $foreign(self)``, without a call in the ordinary case."""
     assert scope.receiver  # noqa: S101 - the caller found it used
-    receiver = ast.Name(scope.receiver, ast.Load())
-    kind: ast.expr = receiver
-    if not scope.receiver_is_class:
-        kind = ast.Call(ast.Name(hidden.TYPE, ast.Load()), [receiver], [])
-    own = ast.Name(hidden.OWN, ast.Load())
-    check = ast.If(
-        test=ast.Compare(kind, [ast.NotIn()], [own]),
-        body=[ast.Expr(hidden_call(hidden.FOREIGN, receiver, at=node))],
-        orelse=[],
-    )
-    return ast.fix_missing_locations(ast.copy_location(check, node))
+    receiver = hidden_name(scope.receiver, node)
+    if scope.receiver_is_class:
+        own: list[ast.expr] = [hidden_name(hidden.OWN, node)]
+        test: ast.expr = ast.copy_location(ast.Compare(receiver, [ast.NotIn()], own), node)
+    else:
+        test = is_own(receiver, node, test=ast.NotIn())
+    guard = hidden.FOREIGN_OR_CLASS if scope.receiver_is_instance else hidden.FOREIGN
+    refusal = ast.Expr(hidden_call(guard, receiver, at=node))
+    check = ast.If(test=test, body=[ast.copy_location(refusal, node)], orelse=[])
+    return ast.copy_location(check, node)

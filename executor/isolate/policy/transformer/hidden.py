@@ -14,6 +14,7 @@ OWN = "$own"
 TYPE = "$type"
 TYPE_OF = "$type_of"
 FOREIGN = "$foreign"
+FOREIGN_OR_CLASS = "$foreign_or_class"
 MARK = "$mark"
 MATCH_ARGS = "$match_args"
 MATCHABLE = "$matchable"
@@ -21,6 +22,8 @@ SUBCLASS_HOOK = "$subclass_hook"
 NEW = "$new"
 PATTERN_CLASS = "_$class"
 """Begins the variables that hold the checked classes of patterns."""
+HELD = "_$held"
+"""The variable of a function that holds an object between its check and its use."""
 IMPORT = "$import"
 IMPORT_LEAF = "$import_leaf"
 IMPORT_FROM = "$import_from"
@@ -36,6 +39,11 @@ SELF_MATCHING = (
 def builtin(name: str) -> str:
     """The name under which code finds that builtin, whatever the worker calls so."""
     return f"${name}"
+
+
+def checked(name: str) -> str:
+    """The variable that says whether the object in ``name`` is an instance of an own class."""
+    return f"{name}$own"
 
 
 MARK_ATTRIBUTE = "_abc_$own"

@@ -6,6 +6,7 @@ from typing import Any
 from executor.isolate.policy.names import GUARDED_PUBLIC
 from executor.isolate.policy.transformer import hidden
 from executor.isolate.policy.transformer.base import Walker, hidden_call
+from executor.isolate.policy.transformer.facts import simply_bound
 
 
 class Statements(Walker):
@@ -18,10 +19,19 @@ class Statements(Walker):
         return node
 
     visit_Module = visit_Expr = visit_Delete = _parts
-    visit_If = visit_For = visit_AsyncFor = visit_While = _parts
+    visit_If = visit_While = _parts
     visit_Raise = visit_Assert = _parts
     visit_Pass = visit_Break = visit_Continue = _leaf
-    visit_Try = visit_With = visit_AsyncWith = visit_withitem = _parts
+    visit_Try = visit_withitem = _parts
+
+    def _block(self, node: Any) -> Any:
+        """Allow statements that bind before their block, whose first act is to check the name."""
+        bound = simply_bound(node)
+        self.node_contents_visit(node)
+        node.body[:0] = self.checks(node, bound)
+        return node
+
+    visit_For = visit_AsyncFor = visit_With = visit_AsyncWith = _block
 
     def visit_TryStar(self, node: ast.AST) -> Any:
         """Allow ``except*``.
