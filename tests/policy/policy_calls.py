@@ -200,12 +200,12 @@ LAZY = ("base64._", "urllib.parse._typeprog", "mimetypes.", "_strptime.", "weakr
 """What the library makes when it is first used."""
 
 
-def callables(name: str, facade: Any) -> Iterator[tuple[str, Any]]:
+def callables(name: str, facade: Any, known: set[tuple[int, str]]) -> Iterator[tuple[str, Any]]:
     """What a worker can call of a module: functions, classes, and their methods, bound and not.
 
-    A method is called on each class that defines it, not again on those that inherit it.
+    A method is called on each class that defines it, not again on those that inherit it or in
+    another module that has the class, which ``known`` is there for.
     """
-    known: set[tuple[int, str]] = set()
     for key, value in sorted(vars(facade).items()):
         if key in SKIPPED or key.startswith("__") or "$" in key or isinstance(value, PASSIVE):
             continue
@@ -308,14 +308,14 @@ def unchecked_methods(facade: Any) -> Iterator[str]:
                     yield f"{cls.__qualname__}.{name}"
 
 
-def attack(name: str, facade: Any, namespace: dict[str, Any]) -> dict[str, Any]:
-    """All calls of one module."""
+def attack(name: str, facade: Any, namespace: dict[str, Any], paths: set[str]) -> dict[str, Any]:
+    """All calls of one module: of the callables at these paths."""
     caller = Caller(namespace, live_dictionaries())
     chance = random.Random(name)
 
     async def everything() -> None:
-        for path, function in callables(name, facade):
-            if callable(function):
+        for path, function in callables(name, facade, set()):
+            if path in paths and callable(function):
                 for given in arguments(caller.pool, caller.small, chance):
                     with contextlib.suppress(TooLong):  # it may come while the call cleans up
                         caller.call(path, function, given)
@@ -359,12 +359,15 @@ def main() -> None:
     part, parts = map(int, sys.argv[1].split("/")) if "/" in sys.argv[1] else (0, 0)
     wanted = every[part::parts] if parts else sys.argv[1:]
     signal.signal(signal.SIGALRM, _too_long)
+    known: set[tuple[int, str]] = set()
+    paths = {n: {path for path, _ in callables(n, targets[n], known)} for n in every}
+    paths["planted"] = {path for path, _ in callables("planted", targets["planted"], set())}
     for name in wanted:
         read, write = os.pipe()
         if not (pid := os.fork()):
             os.close(read)
             started = time.monotonic()
-            report = attack(name, targets[name], namespace)
+            report = attack(name, targets[name], namespace, paths[name])
             report["s"] = round(time.monotonic() - started, 2)
             os.write(write, json.dumps(report).encode())
             os._exit(0)

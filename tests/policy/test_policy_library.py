@@ -179,7 +179,7 @@ def test_unpacking_with_bz2_and_lzma_is_bounded(cell: Cell) -> None:
     cell.prints(
         "import bz2, lzma\n"
         "for m in (bz2, lzma):\n"
-        "  packed = m.compress(bytes(100_000_000))\n"
+        "  packed = m.compress(bytes(1_000_000)) * 70\n"
         "  try: m.decompress(packed)\n  except (OSError, m.LZMAError if m is lzma else OSError) as e: print(e)\n"
         "  print(m.decompress(m.compress(b'a') + m.compress(b'b')))\n"
         "  try: m.decompress(m.compress(b'abc')[:-1])\n  except (ValueError, EOFError) as e: print(e)",
@@ -232,3 +232,47 @@ def test_a_pool_runs_at_once_and_starts_nothing(cell: Cell) -> None:
     )
     cell.refuses("import threading\nthreading.Thread(target=print)", "use asyncio tasks")
     cell.refuses("from concurrent.futures import ProcessPoolExecutor", "cannot start processes")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "reason"),
+    [
+        ("policy.default.clone(__class__=Own)", "cannot be chosen by a worker"),
+        ("policy.default.clone(message_factory=lambda **k: json)", "cannot be chosen by a worker"),
+        ("type(policy.default)(__class__=Own)", "cannot be chosen by a worker"),
+        ("policy.EmailPolicy(header_factory=print)", "cannot be chosen by a worker"),
+        ("policy.default + json.JSONEncoder()", "only policies can be added"),
+        ("email.message_from_string('', lambda **k: json.JSONEncoder)", "positional argument"),
+        ("email.message_from_string('', policy=Own())", "the policy is one of email.policy"),
+        ("type(policy.default.header_factory)(Own, dict)['x']", "one of the library's"),
+        (
+            "import email.parser\nemail.parser.Parser(lambda **k: json.JSONEncoder)",
+            "positional argument",
+        ),
+    ],
+)
+def test_mail_makes_no_classes_and_writes_on_messages_only(
+    cell: Cell, attempt: str, reason: str
+) -> None:
+    """Policies, parsers and registries of headers take no factories and no attribute by name."""
+    head = "import email, json\nfrom email import policy\nclass Own: pass\n"
+    cell.refuses(head + attempt, reason)
+    cell.prints(
+        head + "p = policy.default.clone(max_line_length=9) + policy.SMTP\n"
+        "print(p.max_line_length, repr(p.linesep), policy.EmailPolicy(utf8=True).utf8)\n"
+        "print(email.message_from_string('A: b', policy=p)['a'])",
+        "9 '\\r\\n' True",
+        "b",
+    )
+
+
+def test_modules_that_had_taken_the_librarys_copy_have_the_guarded_one(cell: Cell) -> None:
+    """A message that is copied when it is written does not run a worker's ``__reduce_ex__``."""
+    cell.prints(
+        "import copy, email\n"
+        "class Part:\n  def __reduce_ex__(self, protocol):\n    print('ESCAPED')\n    return str, ()\n"
+        "head = b'Content-Type: text/plain; charset=latin-1\\nContent-Transfer-Encoding: 8bit\\n\\n'\n"
+        "m = email.message_from_bytes(head + b'\\xfc')\nm.preamble = Part()\n"
+        "print(m.as_string().splitlines()[-1], type(copy.deepcopy(m).preamble).__name__)",
+        "=FC Part",
+    )

@@ -71,10 +71,16 @@ def _replace(module: Any, name: str, value: Any) -> None:
 
 
 def _guard_copy() -> None:
-    """``copy`` writes state to whatever a worker's hooks return; see copying.py."""
+    """``copy`` writes state to whatever a worker's hooks return; see copying.py.
+
+    Modules that have taken its functions already get the new ones.
+    """
     original = copy.deepcopy
-    _replace(copy, "copy", copying.copy)
-    _replace(copy, "deepcopy", copying.deepcopy)
+    replaced = {id(copy.copy): copying.copy, id(original): copying.deepcopy}
+    for module in [m for m in sys.modules.values() if isinstance(m, types.ModuleType)]:
+        for name, value in list(vars(module).items()):
+            if isinstance(value, types.FunctionType) and id(value) in replaced:
+                setattr(module, name, replaced[id(value)])
     for function in vars(copy).values():
         if isinstance(function, types.FunctionType) and function.__module__ == "copy":
             _replace_defaults(function, original, copying.deepcopy)

@@ -15,11 +15,16 @@ import textwrap
 import threading
 import types
 import xml.etree.ElementTree as ET
+from email.message import EmailMessage, Message
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 
 from executor.isolate.policy import guards
 from executor.isolate.policy.facades.loggers import BASES
 from executor.isolate.policy.facades.logs import LogRecord
 from executor.isolate.policy.facades.reports import PrettyPrinter
+
+_MESSAGES = (Message, EmailMessage, MIMEMultipart, MIMEText)
 
 WRITABLE: dict[type, str] = {
     types.SimpleNamespace: "it exists for that",
@@ -39,6 +44,7 @@ WRITABLE: dict[type, str] = {
     configparser.ConfigParser: "optionxform is set so",
     configparser.RawConfigParser: "optionxform is set so",
     configparser.SectionProxy: "converters are set so",
+    **dict.fromkeys(_MESSAGES, "preamble and epilogue are attributes"),
     functools.partial: "functions may carry attributes",
     type(functools.lru_cache(lambda: None)): "functions may carry attributes",
     LogRecord: "filters add attributes",

@@ -15,6 +15,13 @@ import csv
 import dataclasses
 import datetime as dt
 import decimal
+import email.charset
+import email.header
+import email.headerregistry
+import email.message
+import email.mime.multipart
+import email.mime.text
+import email.policy
 import enum
 import fractions
 import functools
@@ -52,13 +59,14 @@ _SHARED = (
     functools._lru_cache_wrapper, operator.itemgetter, time.struct_time, Logger, LoggerAdapter,
     dt.date, dt.datetime, dt.time, dt.timedelta, dt.timezone, zoneinfo.ZoneInfo, decimal.Decimal,
     fractions.Fraction, uuid.UUID, re.Pattern, re.Match, statistics.NormalDist,
+    email.policy.EmailPolicy, email.policy.Compat32, email.charset.Charset,
     pathlib.PurePosixPath, PosixPath, dataclasses.Field,
     ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network,
     ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network,
 )  # fmt: skip
 """Types whose objects do not change, so that a copy is the object itself."""
 
-_SHARED_KINDS = (type, enum.Enum, vars(typing)["_Final"])
+_SHARED_KINDS = (type, enum.Enum, vars(typing)["_Final"], email.headerregistry.BaseHeader)
 """Types of which the same is true with all their subclasses."""
 
 _CONTAINERS = (
@@ -69,7 +77,8 @@ _STATEFUL = (
     types.SimpleNamespace, collections.UserDict, collections.UserList, collections.UserString,
     collections.ChainMap, http.cookies.SimpleCookie, http.cookies.Morsel, string.Template,
     calendar.Calendar, calendar.TextCalendar, calendar.HTMLCalendar, textwrap.TextWrapper,
-    csv.Dialect, csv.excel, json.JSONEncoder,
+    csv.Dialect, csv.excel, json.JSONEncoder, email.header.Header, email.message.Message,
+    email.message.EmailMessage, email.mime.multipart.MIMEMultipart, email.mime.text.MIMEText,
 )  # fmt: skip
 """Types of the library that are data: an object is its items and what is in its ``__dict__``."""
 

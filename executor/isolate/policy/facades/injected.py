@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from executor.isolate.policy import guards, output
-from executor.isolate.policy.facades import files, system, trees
+from executor.isolate.policy.facades import files, mail, system, trees
 from executor.isolate.policy.names import is_dunder
 
 _ET = importlib.import_module("xml.etree.ElementTree")
@@ -79,3 +79,4 @@ def install() -> None:
     """Put them there."""
     for module, names in INJECTED.items():
         vars(module).update(names)
+    mail.install()

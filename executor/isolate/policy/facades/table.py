@@ -147,12 +147,29 @@ MODULES: dict[str, Entry] = {
         "Differ HtmlDiff IS_CHARACTER_JUNK IS_LINE_JUNK SequenceMatcher context_diff diff_bytes "
         "get_close_matches ndiff restore unified_diff"
     ),
-    "email": Entry(),
+    "email": Entry("message_from_bytes message_from_string", {"message_from_file": _NO_FILES}),
+    "email.encoders": Entry("encode_7or8bit encode_base64 encode_noop encode_quopri"),
+    "email.errors": Entry(
+        "BoundaryError CharsetError HeaderDefect HeaderParseError HeaderWriteError MessageDefect "
+        "MessageError MessageParseError MultipartConversionError"
+    ),
+    "email.header": Entry("Header decode_header make_header"),
+    "email.headerregistry": Entry("Address Group"),
+    "email.message": Entry("EmailMessage Message"),
+    "email.mime": Entry(),
+    "email.mime.application": Entry("MIMEApplication"),
+    "email.mime.base": Entry("MIMEBase"),
+    "email.mime.image": Entry("MIMEImage"),
+    "email.mime.message": Entry("MIMEMessage"),
+    "email.mime.multipart": Entry("MIMEMultipart"),
+    "email.mime.nonmultipart": Entry("MIMENonMultipart"),
+    "email.mime.text": Entry("MIMEText"),
+    "email.parser": Entry("BytesParser Parser"),
+    "email.policy": Entry("Compat32 EmailPolicy HTTP SMTP SMTPUTF8 compat32 default strict"),
     "email.utils": Entry(
         "collapse_rfc2231_value decode_params decode_rfc2231 encode_rfc2231 format_datetime "
-        "formataddr formatdate getaddresses localtime mktime_tz parseaddr parsedate "
+        "formataddr formatdate getaddresses localtime make_msgid mktime_tz parseaddr parsedate "
         "parsedate_to_datetime parsedate_tz quote unquote",
-        {"make_msgid": "it looks up the host's name"},
     ),
     "enum": Entry(
         "CONFORM CONTINUOUS EJECT Enum EnumMeta EnumType Flag FlagBoundary IntEnum IntFlag KEEP "
@@ -436,6 +453,7 @@ HINTS: dict[str, str] = {
     "tempfile": "use io.BytesIO or io.StringIO",
     "shutil": _NO_FILES,
     "glob": _NO_FILES,
+    "smtplib": _NO_NET,
     "ctypes": "native code cannot be called",
     "js": "use the workers package; there is no JavaScript here",
     "pyodide": "use the workers package; there is no JavaScript here",
