@@ -6,6 +6,7 @@ import gc
 import logging
 import secrets
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 from asgiref.wsgi import WsgiToAsgi
@@ -16,6 +17,7 @@ from cloister.settings import Settings
 from dispatcher.environment import Environment
 from dispatcher.exchange import Exchange
 from dispatcher.failures import ClientGone, DispatchFailure, Refusal
+from dispatcher.headers import Headers
 from dispatcher.house import create_house, own_path
 from dispatcher.intake import IncomingBody, Receive, Scope, Send, take_in
 from dispatcher.messages import Request, Response
@@ -28,6 +30,9 @@ from dispatcher.stub import Dispatcher
 from dispatcher.worker import Context, LoadedWorker, load_worker
 
 log = logging.getLogger(__name__)
+
+FLUSH_S = 1.0
+"""How often other processes learn what this one has counted."""
 
 DRAIN_S = 25.0
 """How long shutdown waits for requests under way; gunicorn's graceful timeout is longer."""
@@ -43,12 +48,11 @@ class Front:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._strategies = strategies(settings, self._hostname)
+        self._strategies = strategies(settings, lambda host: self._services.routes.hostname(host))
         self._metrics = Metrics(shared=settings.dispatcher_processes > 1)
         house = create_house(settings, self._metrics, lambda: self._serving)
         self._house = WsgiToAsgi(house)  # type: ignore[no-untyped-call]  # asgiref has no types
         self._serving = False
-        self._under_way: set[_Visit] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._background: set[asyncio.Task[Any]] = set()
@@ -56,14 +60,14 @@ class Front:
         self._services: Services
         self._declared: dict[str, Any]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one ASGI scope."""
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif (path := own_path(scope["raw_path"])) is not None:
-            await self._house({**scope, "path": path}, receive, send)
-        else:
-            await self._serve(scope, receive, send)
+            return self._lifespan(receive, send)
+        if (path := own_path(scope["raw_path"])) is not None:
+            self._metrics.flush()
+            return self._house({**scope, "path": path}, receive, send)
+        return self._serve(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -81,12 +85,20 @@ class Front:
         # What was made so far stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        counting = asyncio.create_task(self._keep_counting(), name="metrics")
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._serving = False
         await self._drain()
+        counting.cancel()
+        self._metrics.flush()
         await self._services.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _keep_counting(self) -> None:
+        while True:
+            self._metrics.flush()
+            await asyncio.sleep(FLUSH_S)
 
     async def _drain(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -97,7 +109,7 @@ class Front:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = _Visit(IncomingBody(scope, receive, self._settings.request_body_bytes))
-        self._enter(visit)
+        self._enter()
         try:
             response = await self._answer(visit, scope)
             await send_response(response, visit.id, scope["method"], send)
@@ -106,23 +118,21 @@ class Front:
             raise asyncio.CancelledError from None
         except Aborted as exc:
             visit.outcome = exc.outcome
-            # gunicorn closes the connection, so that the client sees the response is cut off.
+            # The connection is closed, so that the client sees the response is cut off.
             raise asyncio.CancelledError from None
         finally:
             self._leave(visit)
         await visit.body.drain()
 
-    def _enter(self, visit: "_Visit") -> None:
-        self._under_way.add(visit)
+    def _enter(self) -> None:
         self._idle.clear()
-        self._metrics.in_flight.inc()
+        self._metrics.under_way += 1
 
     def _leave(self, visit: "_Visit") -> None:
         visit.close()
-        self._under_way.discard(visit)
-        if not self._under_way:
+        self._metrics.under_way -= 1
+        if not self._metrics.under_way:
             self._idle.set()
-        self._metrics.in_flight.dec()
         self._metrics.count(visit.namespace, visit.outcome, visit.age_s())
 
     async def _answer(self, visit: "_Visit", scope: Scope) -> Response:
@@ -144,12 +154,12 @@ class Front:
     async def _dispatch(self, visit: "_Visit", scope: Scope) -> Response:
         intake = take_in(scope, visit.id, self._settings)
         destination = await find(self._strategies, intake.host, intake.path)
-        if await self._services.routes.namespace(destination.namespace) is not None:
+        if await self._is_namespace(destination.namespace):
             visit.namespace = destination.namespace
         request = Request(
             intake.url(destination.path),
             method=intake.method,
-            headers=intake.headers,
+            headers=Headers.of(intake.headers),
             body=b"" if visit.body.finished else visit.body,
             id=visit.id,
             namespace=destination.namespace,
@@ -161,8 +171,9 @@ class Front:
         env = Environment(dispatcher, self._declared)
         return check(await self._worker.call(request, env, Context(self._background)))
 
-    async def _hostname(self, host: str) -> tuple[str, str] | None:
-        return await self._services.routes.hostname(host)
+    async def _is_namespace(self, name: str) -> bool:
+        """Whether requests are counted by this name: what a visitor made up makes no series."""
+        return self._metrics.knows(name) or await self._services.routes.namespace(name) is not None
 
 
 def _accept(scope: Scope) -> str:

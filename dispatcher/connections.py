@@ -32,7 +32,11 @@ WRITE_BYTES = 64 * 1024
 
 Address = tuple[str, int] | None
 
-_REFUSED = {LimitRequestLine: 414, LimitRequestHeaders: 431, UnsupportedTransferCoding: 501}
+_REFUSED = (
+    (LimitRequestLine, 414),
+    (LimitRequestHeaders, 431),
+    (UnsupportedTransferCoding, 501),
+)
 """What the parser raises, to statuses; all else is 400."""
 
 
@@ -83,10 +87,15 @@ class Connection(asyncio.Protocol):
         """See asyncio."""
         try:
             self._parser.feed(data)
-        except ParseError as exc:
-            self._refuse(_REFUSED.get(type(exc), 400), str(exc))
+        except (ParseError, ValueError) as exc:
+            self._misread(exc)
         else:
             self._hold_back()
+
+    def _misread(self, error: Exception) -> None:
+        """What came cannot be understood. A ValueError is a length of thousands of digits."""
+        status = next((code for kind, code in _REFUSED if isinstance(error, kind)), 400)
+        self._refuse(status, str(error) if isinstance(error, ParseError) else "Bad Request")
 
     def _hold_back(self) -> None:
         if self._held_bytes() > HELD_BYTES and self._is_reading:
@@ -147,8 +156,8 @@ class Connection(asyncio.Protocol):
             self._quiet_since = self._loop.time()
             try:
                 self._parser.next()
-            except ParseError as exc:
-                self._refuse(_REFUSED.get(type(exc), 400), str(exc))
+            except (ParseError, ValueError) as exc:
+                self._misread(exc)
             else:
                 self.read_on()
 

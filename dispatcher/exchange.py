@@ -26,7 +26,7 @@ from cloister.messages import (
 from cloister.outcomes import Outcome
 from dispatcher.enquiry import Enquiry
 from dispatcher.failures import NoAnswer, PlatformFailure, failure_of
-from dispatcher.headers import end_to_end, is_valid
+from dispatcher.headers import Headers, end_to_end, is_valid, lower
 from dispatcher.messages import Response
 from dispatcher.publisher import Publisher
 from dispatcher.upload import Upload, send_body
@@ -160,7 +160,7 @@ class Exchange:
         self._executor = frame.executor
         if frame.end:
             self._finish()
-        headers = end_to_end(frame.headers)
+        headers = end_to_end(lower(frame.headers))
         if not 200 <= frame.status <= 599 or not is_valid(headers):
             raise failure_of(
                 Outcome.EXCEPTION, "The response's status or headers are not valid HTTP."
@@ -168,7 +168,7 @@ class Exchange:
         return Response(
             frame.body if frame.end else self._chunks(frame.body),
             status=frame.status,
-            headers=headers,
+            headers=Headers.of(headers),
         )
 
     async def _chunks(self, first: bytes) -> AsyncIterator[bytes]:

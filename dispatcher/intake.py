@@ -8,14 +8,15 @@ import asyncio
 import contextlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
+
+import msgspec
 
 from cloister.settings import Network, Settings
 from dispatcher.cookies import hide_ours
 from dispatcher.failures import BodyTooLarge, ClientGone, Refusal
-from dispatcher.headers import Pairs, end_to_end
+from dispatcher.headers import HOP_BY_HOP, Pairs, end_to_end
 from dispatcher.routing import host_of
 
 Scope = dict[str, Any]
@@ -38,13 +39,12 @@ SPOOFABLE = frozenset(
 """Fields that say who the client is: only a trusted proxy's, or ours, reach the worker."""
 
 _REPLACED = SPOOFABLE | {"host", "expect"}
+_STOPPED = _REPLACED | HOP_BY_HOP
 
 
-@dataclass(frozen=True)
-class Intake:
+class Intake(msgspec.Struct, frozen=True):
     """What the client asked for, before routing."""
 
-    id: str
     method: str
     scheme: str
     authority: str
@@ -53,7 +53,6 @@ class Intake:
     query: str
     headers: Pairs
     client_ip: str
-    content_length: int | None
 
     def url(self, path: str) -> str:
         """The URL that the worker sees when its path is ``path``."""
@@ -71,29 +70,34 @@ def take_in(scope: Scope, request_id: str, settings: Settings) -> Intake:
     if scope["method"] == "CONNECT":
         raise Refusal(405, "Method not allowed")
     pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-    peer = scope["client"][0] if scope.get("client") else ""
-    proxied = _in(peer, settings.trusted_proxies)
     fields = dict(pairs)
     if fields.get("upgrade", "").lower() == "websocket":
         raise Refusal(403, "WebSockets are not served here")
-    said = fields if proxied else {}
+    if int(fields.get("content-length", 0)) > settings.request_body_bytes:
+        raise BodyTooLarge
     scheme, authority, path = _target(scope, fields)
-    authority = _last(said.get("x-forwarded-host")) or authority
-    forwarded_scheme = _last(said.get("x-forwarded-proto")).lower()
-    scheme = forwarded_scheme if forwarded_scheme in {"http", "https"} else scheme
-    hops = _hops(pairs, peer) if proxied else [peer]
-    client_ip = next((ip for ip in reversed(hops) if not _in(ip, settings.trusted_proxies)), peer)
+    peer = client_ip = scope["client"][0] if scope["client"] else ""
+    hops = [peer]
+    if _in(peer, settings.trusted_proxies):
+        authority = _last(fields.get("x-forwarded-host")) or authority
+        forwarded_scheme = _last(fields.get("x-forwarded-proto")).lower()
+        scheme = forwarded_scheme if forwarded_scheme in {"http", "https"} else scheme
+        hops = _hops(pairs, peer)
+        proxies = settings.trusted_proxies
+        client_ip = next((ip for ip in reversed(hops) if not _in(ip, proxies)), peer)
     return Intake(
-        id=request_id,
         method=scope["method"],
         scheme=scheme,
         authority=authority,
         host=host_of(authority),
         path=path,
         query=scope["query_string"].decode("latin-1"),
-        headers=_headers(pairs, request_id, authority, scheme, hops, client_ip),
+        headers=[
+            ("host", authority),
+            *_kept(pairs, fields),
+            *_said_by_us(request_id, scheme, hops, client_ip),
+        ],
         client_ip=client_ip,
-        content_length=_content_length(pairs, settings),
     )
 
 
@@ -103,9 +107,10 @@ class IncomingBody:
     def __init__(self, scope: Scope, receive: Receive, limit_bytes: int) -> None:
         self._receive = receive
         self._limit_bytes = limit_bytes
-        fields = dict(scope["headers"])
-        chunked = b"transfer-encoding" in fields
-        self.finished = not chunked and int(fields.get(b"content-length", 0)) == 0
+        self.finished = not any(
+            name == b"transfer-encoding" or (name == b"content-length" and int(value))
+            for name, value in scope["headers"]
+        )
         """Whether all of it has been taken, as it has where there is none."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -176,27 +181,19 @@ def _host_header(scope: Scope, headers: dict[str, str]) -> str:
     return f"[{server[0]}]" if ":" in server[0] else str(server[0])
 
 
-def _content_length(pairs: Pairs, settings: Settings) -> int | None:
-    value = next((value for name, value in pairs if name == "content-length"), None)
-    if value is None:
-        return None
-    if int(value) > settings.request_body_bytes:
-        raise BodyTooLarge
-    return int(value)
+def _kept(pairs: Pairs, fields: dict[str, str]) -> Pairs:
+    """The client's own fields that the worker may see."""
+    if "connection" in fields:
+        pairs = end_to_end(pairs)
+    kept = [pair for pair in pairs if pair[0] not in _STOPPED]
+    return hide_ours(kept) if "cookie" in fields else kept
 
 
-def _headers(
-    pairs: Pairs, request_id: str, authority: str, scheme: str, hops: list[str], client_ip: str
-) -> Pairs:
-    kept = [pair for pair in hide_ours(end_to_end(pairs)) if pair[0] not in _REPLACED]
-    ours = [
-        ("x-forwarded-for", ", ".join(hops)),
-        ("x-forwarded-proto", scheme),
-        ("x-real-ip", client_ip),
-        ("cf-connecting-ip", client_ip),
-        ("x-cloister-request-id", request_id),
-    ]
-    return [("host", authority), *kept, *(pair for pair in ours if pair[1])]
+def _said_by_us(request_id: str, scheme: str, hops: list[str], client_ip: str) -> Pairs:
+    ours = [("x-forwarded-proto", scheme), ("x-cloister-request-id", request_id)]
+    if client_ip:
+        ours += [("x-real-ip", client_ip), ("cf-connecting-ip", client_ip)]
+    return [("x-forwarded-for", ", ".join(hops)), *ours] if hops != [""] else ours
 
 
 def _hops(pairs: Pairs, peer: str) -> list[str]:

@@ -6,13 +6,13 @@ import logging
 from cloister.outcomes import Outcome
 from dispatcher.cookies import sets_ours
 from dispatcher.failures import ClientGone, DispatchFailure, Refusal
-from dispatcher.headers import Pairs, end_to_end, is_valid
+from dispatcher.headers import end_to_end, is_valid
 from dispatcher.intake import Send
 from dispatcher.messages import Response
 
 log = logging.getLogger(__name__)
 
-OURS = frozenset({"date", "server", "x-cloister-request-id"})
+OURS = frozenset({"content-length", "date", "server", "x-cloister-request-id"})
 """Response fields that the front door writes itself."""
 
 NO_BODY = frozenset({204, 205, 304})
@@ -49,7 +49,7 @@ async def send_response(response: Response, request_id: str, method: str, send: 
         {
             "type": "http.response.start",
             "status": response.status,
-            "headers": _encoded(_headers(response, method), request_id),
+            "headers": _fields(response, method, request_id),
         }
     )
     whole = response.whole_body
@@ -73,27 +73,29 @@ async def send_response(response: Response, request_id: str, method: str, send: 
     await send({"type": "http.response.body", "body": b""})
 
 
-def _headers(response: Response, method: str) -> Pairs:
+def _fields(response: Response, method: str, request_id: str) -> list[tuple[bytes, bytes]]:
     """End-to-end fields, with a Content-Length that is true or none."""
-    pairs = end_to_end(response.headers.pairs)
+    fields = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in end_to_end(response.headers.pairs)
+        if name not in OURS and not (name == "set-cookie" and sets_ours(value))
+    ]
+    length = _length(response, method)
+    if length is not None:
+        fields.append((b"content-length", length.encode()))
+    fields.append((b"x-cloister-request-id", request_id.encode()))
+    return fields
+
+
+def _length(response: Response, method: str) -> str | None:
     whole = response.whole_body
-    said = [value for name, value in pairs if name == "content-length"]
-    others = [pair for pair in pairs if pair[0] != "content-length"]
     if response.status in (204, 205):
-        return others
+        return None
+    if whole is not None and method != "HEAD" and response.status != 304:
+        return str(len(whole))
+    said = response.headers.get_all("content-length")
     if method == "HEAD" or response.status == 304:
         length = said[0] if said else str(len(whole)) if whole and method == "HEAD" else None
     else:
-        length = str(len(whole)) if whole is not None else said[0] if len(said) == 1 else None
-    if length is None or not (length.isascii() and length.isdigit()):
-        return others
-    return [*others, ("content-length", length)]
-
-
-def _encoded(pairs: Pairs, request_id: str) -> list[tuple[bytes, bytes]]:
-    encoded = [
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in pairs
-        if name not in OURS and not (name == "set-cookie" and sets_ours(value))
-    ]
-    return [*encoded, (b"x-cloister-request-id", request_id.encode())]
+        length = said[0] if len(said) == 1 else None
+    return length if length is not None and length.isascii() and length.isdigit() else None

@@ -3,8 +3,9 @@
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from cloister.registry.names import NAME
 from cloister.settings import Settings
@@ -13,8 +14,7 @@ from dispatcher.failures import Refusal
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?")
 
 
-@dataclass(frozen=True)
-class Destination:
+class Destination(msgspec.Struct, frozen=True):
     """Who gets the request, and the path that it sees (as sent, percent-encoded). ``hostname`` is
     the custom hostname that led there, if one did."""
 

@@ -18,6 +18,7 @@ HOST = b"Host: echo.localhost\r\n"
         b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 0x4\r\n",
         b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 4_0\r\n",
         b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n",
+        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: " + b"9" * 5_000 + b"\r\n",
         b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length : 4\r\n",
         b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked, chunked\r\n",
         b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked, identity\r\n",
