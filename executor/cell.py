@@ -62,6 +62,7 @@ class Isolate:
         pid: in the executor's PID namespace.
         key: the version it belongs to; None while blank.
         language: of the code that it runs; the isolate itself takes no other.
+        last_peak_kb: what :meth:`peak_kb` said when it was last asked.
         serves_once: it is ended after its first invocation, whatever came of it.
         memory_bytes: what the tenant may allocate; see :meth:`set_memory`.
         is_loaded: False while the answer to Load (Loaded or Failed) is still to be received by
@@ -84,6 +85,7 @@ class Isolate:
         self.serves_once = False
         self.is_loaded = False
         self.idle_since_s = 0.0
+        self.last_peak_kb: int | None = None
         self.closed = asyncio.Event()
         self.on_closed: list[Callable[[Isolate], None]] = []
         self._process = process
@@ -157,7 +159,8 @@ class Isolate:
         """The most memory the process held, KiB, beyond what it held when it was ready."""
         exited = self._ended.result() if self._ended.done() else None
         peak_kb = exited.peak_kb if exited else self._high_water_kb()
-        return max(0, peak_kb - self._base_kb)
+        self.last_peak_kb = max(0, peak_kb - self._base_kb)
+        return self.last_peak_kb
 
     async def set_memory(self, memory_bytes: int) -> None:
         """Let the tenant allocate so much; beyond it, allocation fails inside (MemoryError).

@@ -8,8 +8,8 @@ from executor.work import Ended
 
 MAX_HEADERS_BYTES = 128 * 1024
 
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_is_name = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_is_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
 
 def check_head(status: int, headers: Headers) -> None:
@@ -18,8 +18,10 @@ def check_head(status: int, headers: Headers) -> None:
     Raises:
         Ended: it is not.
     """
-    size = sum(len(name) + len(value) + 4 for name, value in headers)
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value) + 4
+        if not _is_name(name) or not _is_value(value):
+            raise Ended(Outcome.EXCEPTION, "The response has an invalid header.")
     if not 200 <= status <= 599 or size > MAX_HEADERS_BYTES:
         raise Ended(Outcome.EXCEPTION, "The response's status or headers are not valid.")
-    if not all(_NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in headers):
-        raise Ended(Outcome.EXCEPTION, "The response has an invalid header.")

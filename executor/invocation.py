@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -19,9 +19,9 @@ from executor.isolate import frames
 from executor.isolates import Death, Isolate, IsolateDied
 from executor.open_calls import TooManyCalls
 from executor.replies import Undeliverable
-from executor.traces import Record, Traces
+from executor.traces import Record, Traces, event_of
 from executor.turns import Turn, Turns
-from executor.watch import Watch
+from executor.watch import Watch, Watches
 from executor.work import Ended, Sink, Work
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Host(Protocol):
     settings: Settings
     gate: Gate
     turns: Turns
+    watches: Watches
     traces: Traces
 
     async def bundle(self, version: str) -> Bundle | None:
@@ -98,6 +99,7 @@ class Run:
         self._sink = sink
         self._isolate: Isolate | None = None
         self._turn: Turn | None = None
+        self._answerer: Answerer | None = None
         self._task: asyncio.Task[None] | None = None
         self._verdict: Outcome | None = None
         self._outcome = Outcome.OK
@@ -131,14 +133,7 @@ class Run:
         self._task = asyncio.current_task()
         started = time.monotonic()
         try:
-            await self._survive(self._whole())
-        finally:
-            self.record.wall_ms = (time.monotonic() - started) * 1000
-            self._write_trace()
-
-    async def _survive(self, whole: Awaitable[None]) -> None:
-        try:
-            await whole
+            await self._whole()
         except Ended as ended:
             await self._fail(ended)
         except IsolateDied as died:
@@ -152,6 +147,10 @@ class Run:
         except Exception:
             log.exception("invocation %s failed", self.work.id)
             await self._fail(Ended(Outcome.INTERNAL))
+        finally:
+            self.watch = None  # which knows this run: else only the garbage collector ends the two
+            self.record.wall_ms = (time.monotonic() - started) * 1000
+            self._write_trace()
 
     async def _whole(self) -> None:
         if self.work.depth > 0:
@@ -222,6 +221,7 @@ class Run:
             cpu_ms=self._host.settings.startup_cpu_ms,
             wall_ms=LOAD_WALL_MS,
             on_overrun=self.stop,
+            watches=self._host.watches,
         )
         watch.start()
         try:
@@ -248,43 +248,45 @@ class Run:
             cpu_ms=limits.cpu_ms or 0,
             wall_ms=limits.wall_ms or 0,
             on_overrun=self._overrun,
+            watches=self._host.watches,
         )
-        answerer = self._host.answerer(self, bundle, isolate)
         reuse = False
         try:
             if self._verdict is not None:
                 raise Ended(self._verdict)
             watch.start()
             await isolate.send(self._invoke())
-            reuse = await self._converse(isolate, answerer)
+            reuse = await self._converse(isolate, bundle)
         finally:
             watch.stop()
-            self.record.cpu_ms = watch.cpu_ms
-            self.record.peak_memory_kb = self._host.peak_kb(isolate, watch.cpu_ms)
+            self.record.cpu_ms = cpu_ms = watch.cpu_ms
+            self.record.peak_memory_kb = self._host.peak_kb(isolate, cpu_ms)
             self._isolate = None
             self._host.give_back(isolate, reuse=reuse and self._verdict is None)
-            await answerer.close()
+            await self._close_calls()
 
     def _invoke(self) -> frames.Invoke:
-        invoke = msgspec.structs.replace(self.work.invoke, log_bytes=self._host.settings.log_bytes)
+        invoke = self.work.invoke
+        if invoke.log_bytes != self._host.settings.log_bytes:
+            invoke = msgspec.structs.replace(invoke, log_bytes=self._host.settings.log_bytes)
         if self.work.is_outbound and self.work.outbound is not None:
             return msgspec.structs.replace(invoke, env=self.work.outbound.parameters)
         return invoke
 
-    async def _converse(self, isolate: Isolate, answerer: Answerer) -> bool:
+    async def _converse(self, isolate: Isolate, bundle: Bundle) -> bool:
         """Take frames until Done; whether the isolate may serve again."""
         reuse = None
         while reuse is None:
-            reuse = await self._hear(await isolate.receive(), isolate, answerer)
+            frame = await isolate.receive()
+            if isinstance(frame, frames.Call):
+                await self._take(frame, isolate, bundle)
+            else:
+                reuse = await self._hear(frame)
         return reuse
 
-    async def _hear(
-        self, frame: frames.FromIsolate, isolate: Isolate, answerer: Answerer
-    ) -> bool | None:
-        """Take one frame. None: go on."""
+    async def _hear(self, frame: frames.FromIsolate) -> bool | None:
+        """Take one frame that is no call. None: go on."""
         match frame:
-            case frames.Call():
-                await self._take(frame, isolate, answerer)
             case frames.Log() if not self.record.is_flooded:
                 self.record.log(frame.level, frame.text, frame.timestamp, last=frame.last)
             case frames.Head() if not self._begun:
@@ -311,13 +313,22 @@ class Run:
                 raise self._nonsense(frame)
         return None
 
-    async def _take(self, call: frames.Call, isolate: Isolate, answerer: Answerer) -> None:
+    async def _take(self, call: frames.Call, isolate: Isolate, bundle: Bundle) -> None:
         if self._turn is not None:
             self._turn.end()
+        if self._answerer is None:
+            self._answerer = self._host.answerer(self, bundle, isolate)
         try:
-            await answerer.take(call, isolate.frame_bytes)
+            await self._answerer.take(call, isolate.frame_bytes)
         except TooManyCalls:
             raise self._nonsense(call) from None
+
+    async def _close_calls(self) -> None:
+        answerer, self._answerer = self._answerer, None
+        if answerer is not None:
+            await answerer.close()
+        elif self.work.body is not None:
+            await self.work.body.close()
 
     async def _head(self, frame: frames.Head) -> None:
         check_head(frame.status, frame.headers)
@@ -408,7 +419,7 @@ class Run:
             self.record.trace(
                 id_=self.work.id,
                 names=(self.work.namespace, self.work.script, self.work.version),
-                event=self.work.event,
+                event=event_of(self.work.invoke),
                 outcome=self._outcome,
             )
         )

@@ -4,6 +4,7 @@ The product's rules (header names by fragment; long hexadecimal and base-64 runs
 """
 
 import re
+from functools import lru_cache
 
 REDACTED = "REDACTED"
 
@@ -17,10 +18,13 @@ _BASE64_ID = re.compile(r"[A-Za-z0-9+_-]{21,}={0,2}")
 
 def header_value(name: str, value: str) -> str:
     """The value, unless the header's name says that it is a credential."""
+    return REDACTED if _is_secret(name) else value
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
     lower = name.lower()
-    if lower in _COOKIES or any(part in lower for part in _SECRET_NAMES):
-        return REDACTED
-    return value
+    return lower in _COOKIES or any(part in lower for part in _SECRET_NAMES)
 
 
 def url(text: str) -> str:

@@ -1,17 +1,18 @@
 """Response frames on their way to the dispatcher that waits.
 
-Frames of one turn of the loop, and those that come up while a write is in flight, leave in one
-pipeline: idle means no delay, load shares the round trip. A streamed response spends credit, which
-the dispatcher renews as its client takes the bytes.
+The frame of a lone response leaves at once. Those of several leave together with what comes up in
+the same turn of the loop, or while a write is in flight: idle means no delay, load shares the round
+trip. A streamed response spends credit, which the dispatcher renews as its client takes the bytes.
 """
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 import redis.asyncio
-from redis.exceptions import RedisError
 
+from cloister.link import Command, Link
 from cloister.mailbox import REPLY_TTL_S
 from cloister.messages import (
     CHUNK_BYTES,
@@ -39,14 +40,15 @@ class Replies:
     """Writes frames, in order for each id, to reply lists. One for each executor."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._client = client
-        self._pending: list[tuple[str, str, bytes]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._link = Link(client)
+        self._pending: dict[str, list[tuple[str, bytes]]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._open: set[str] = set()
         self._lost: set[str] = set()
 
     def send(self, reply_to: str, frame: Reply) -> None:
-        """Queue a frame.
+        """Send a frame, or queue it.
 
         Raises:
             Undeliverable: an earlier frame of this id was lost; a response with a hole in it
@@ -54,9 +56,13 @@ class Replies:
         """
         if frame.id in self._lost and not isinstance(frame, Failure):
             raise Undeliverable
-        self._pending.append((reply_to, frame.id, encode(frame)))
-        if self._writer is None:
-            self._writer = asyncio.get_running_loop().create_task(self._write())
+        self._pending.setdefault(reply_to, []).append((frame.id, encode(frame)))
+        if self._idle.is_set():
+            self._idle.clear()
+            if len(self._open) > 1:
+                asyncio.get_running_loop().call_soon(self._write)
+            else:
+                self._write()
 
     def begin(self, id_: str) -> None:
         """This id is going to send several frames: remember if one is lost."""
@@ -69,35 +75,31 @@ class Replies:
 
     async def drain(self) -> None:
         """Wait until everything queued is written."""
-        while self._writer is not None:
-            await asyncio.shield(self._writer)
+        await self._idle.wait()
 
-    async def _write(self) -> None:
-        try:
-            await asyncio.sleep(0)  # the rest of this turn's frames come along
-            while self._pending:
-                batch, self._pending = self._pending, []
-                await self._try_push(batch)
-        finally:
-            self._writer = None
+    async def close(self) -> None:
+        """Write what is queued, then stop."""
+        await self.drain()
+        await self._link.close()
 
-    async def _try_push(self, batch: list[tuple[str, str, bytes]]) -> None:
-        try:
-            await self._push(batch)
-        except (RedisError, OSError) as exc:
-            # Not tried again: the server may have done it, and frames must not come twice.
-            log.warning("%d response frames were lost: %s", len(batch), exc)
-            self._lost.update(id_ for _, id_, _ in batch if id_ in self._open)
+    def _write(self) -> None:
+        batch, self._pending = self._pending, {}
+        commands: list[Command] = []
+        for reply_to, frames in batch.items():
+            commands.append(("RPUSH", reply_to, *(data for _, data in frames)))
+            commands.append(("EXPIRE", reply_to, REPLY_TTL_S))
+        self._link.send(commands, partial(self._written, batch))
 
-    async def _push(self, batch: list[tuple[str, str, bytes]]) -> None:
-        lists: dict[str, list[bytes]] = {}
-        for reply_to, _, data in batch:
-            lists.setdefault(reply_to, []).append(data)
-        pipeline = self._client.pipeline(transaction=False)
-        for reply_to, frames in lists.items():
-            pipeline.rpush(reply_to, *frames)
-            pipeline.expire(reply_to, REPLY_TTL_S)
-        await pipeline.execute()
+    def _written(self, batch: dict[str, list[tuple[str, bytes]]], replies: list[Any]) -> None:
+        for frames, pushed in zip(batch.values(), replies[::2], strict=True):
+            if isinstance(pushed, Exception):
+                # Not tried again: the server may have done it, and frames must not come twice.
+                log.warning("%d response frames were lost: %s", len(frames), pushed)
+                self._lost.update(id_ for id_, _ in frames if id_ in self._open)
+        if self._pending:
+            self._write()
+        else:
+            self._idle.set()
 
 
 class ReplySink:

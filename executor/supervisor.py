@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from redis.exceptions import RedisError
 
@@ -46,8 +45,9 @@ from executor.request_body import RequestBody
 from executor.serving import Server
 from executor.shares import Shares
 from executor.streams import Readable
-from executor.traces import Traces, fetch_event, rpc_event
+from executor.traces import Traces
 from executor.turns import Turns
+from executor.watch import Watches
 from executor.work import MAX_DEPTH, Ended, Work
 
 log = logging.getLogger(__name__)
@@ -77,6 +77,7 @@ class Supervisor:
             in_line=waiting_places(settings),
         )
         self.turns = Turns()
+        self.watches = Watches()
         self.registry = open_registry(settings)
         self.pools = Pools(settings)
         self._routes = RouteCache(self.registry, settings)
@@ -88,7 +89,6 @@ class Supervisor:
         self._runs: dict[str, tuple[Run, ReplySink]] = {}
         self._held: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._peaks: WeakKeyDictionary[Isolate, int] = WeakKeyDictionary()
         self._effective = lru_cache(maxsize=1024)(
             partial(effective, settings, NO_LIMITS, NO_LIMITS)
         )
@@ -118,8 +118,8 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for part in (
             self._notes.close(),
-            self._replies.drain(),
-            self.traces.drain(),
+            self._replies.close(),
+            self.traces.close(),
             self.pools.close(),
             self._routes.close(),
             self._redis.aclose(),
@@ -147,12 +147,7 @@ class Supervisor:
         """Run an invocation; ``begun`` is called when it waits no more, perhaps again at its
         end."""
         self._held.add(invocation.id)
-
-        def over(_task: "asyncio.Task[None]") -> None:
-            self._held.discard(invocation.id)
-            begun()
-
-        self._spawn(self._run(invocation, begun)).add_done_callback(over)
+        self._tasks.add(asyncio.get_running_loop().create_task(self._run(invocation, begun)))
 
     def submit_job(self, job: CompileJob, over: Callable[[], None]) -> None:
         """Do a compile job."""
@@ -165,16 +160,19 @@ class Supervisor:
         return task
 
     async def _run(self, invocation: Invocation, begun: Callable[[], None]) -> None:
-        sink = ReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
-        run = Run(self, self._work(invocation), sink)
-        run.on_begun = begun
-        self._runs[invocation.id] = run, sink
-        self._replies.begin(invocation.id)
         try:
+            sink = ReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
+            run = Run(self, self._work(invocation), sink)
+            run.on_begun = begun
+            self._runs[invocation.id] = run, sink
+            self._replies.begin(invocation.id)
             await run.run()
         finally:
-            del self._runs[invocation.id]
+            self._runs.pop(invocation.id, None)
             self._replies.forget(invocation.id)
+            self._held.discard(invocation.id)
+            self._tasks.discard(asyncio.current_task())
+            begun()
 
     async def _compile(self, job: CompileJob) -> None:
         answer = await self._compiler.answer(job)
@@ -206,6 +204,7 @@ class Supervisor:
             body=invocation.body,
             body_is_streamed=invocation.body_is_streamed,
             cf=invocation.cf,
+            log_bytes=self.settings.log_bytes,
         )
         streamed = invocation.body_is_streamed
         return Work(
@@ -216,7 +215,6 @@ class Supervisor:
             limits=self._effective(invocation.limits),
             invoke=invoke,
             body=RequestBody(self._redis, invocation.id) if streamed else None,
-            event=fetch_event(invocation.method, invocation.url, invocation.headers, invocation.cf),
             outbound=invocation.outbound,
             begin_by_s=invocation.deadline,
         )
@@ -265,9 +263,8 @@ class Supervisor:
     def peak_kb(self, isolate: Isolate, cpu_ms: float) -> int:
         """The most memory that it held. Asking the kernel costs more than a short run does, and
         memory cannot grow by much in one: then what was known before is still right."""
-        if cpu_ms > SHORT_RUN_MS or isolate not in self._peaks:
-            self._peaks[isolate] = isolate.peak_kb()
-        return self._peaks[isolate]
+        known_kb = isolate.last_peak_kb
+        return isolate.peak_kb() if known_kb is None or cpu_ms > SHORT_RUN_MS else known_kb
 
     def answerer(self, run: Run, bundle: Bundle, isolate: Isolate) -> Answerer:
         """Who serves the isolate's calls."""
@@ -332,7 +329,6 @@ class Supervisor:
         work = caller.work
         own = effective(self.settings, route.namespace_limits, route.script_limits)
         left_ms = caller.watch.left_ms if caller.watch is not None else 0
-        is_fetch = invoke.handler == "fetch"
         return Work(
             id=f"{work.id}.{work.family.total}",
             namespace=route.namespace,
@@ -341,9 +337,6 @@ class Supervisor:
             limits=own.tightest(Limits(wall_ms=int(left_ms))),
             invoke=invoke,
             body=body,
-            event=fetch_event(invoke.method, invoke.url, invoke.headers, None)
-            if is_fetch
-            else rpc_event(invoke.handler),
             outbound=work.outbound,
             begin_by_s=time.time() + left_ms / 1000,
             rules=tuple(rules),

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
 import redis.asyncio
-from redis.exceptions import RedisError
 
+from cloister.link import Command, Link
 from cloister.messages import (
     ExceptionLine,
     Headers,
@@ -20,7 +21,7 @@ from cloister.messages import (
 )
 from cloister.outcomes import Outcome
 from executor import redaction
-from executor.isolate.frames import LEVELS
+from executor.isolate.frames import LEVELS, Invoke
 from executor.isolate.text import MAX_LINES, cut, json_bytes, line_bytes
 
 log = logging.getLogger(__name__)
@@ -157,6 +158,13 @@ class Record:
         return kept
 
 
+def event_of(invoke: Invoke) -> dict[str, Any]:
+    """The ``event`` of a record."""
+    if invoke.handler == "fetch":
+        return fetch_event(invoke.method, invoke.url, invoke.headers, invoke.cf)
+    return {"rpcMethod": cut(invoke.handler, MAX_NAME_BYTES)}
+
+
 def fetch_event(
     method: str, url: str, headers: Headers, cf: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -174,25 +182,23 @@ def fetch_event(
     return {"request": request}
 
 
-def rpc_event(method: str) -> dict[str, Any]:
-    """The ``event`` of a call to a worker's method."""
-    return {"rpcMethod": cut(method, MAX_NAME_BYTES)}
-
-
 def _shown_url(url: str) -> str:
     return cut(redaction.url(url[: 8 * MAX_URL_BYTES]), MAX_URL_BYTES)
 
 
 def _shown(headers: Headers) -> tuple[dict[str, str], bool]:
     """The first headers, and whether they are all."""
+    hidden = [(name, redaction.header_value(name, value)) for name, value in headers]
+    # As JSON, a character takes six bytes at most; so most requests need no closer look.
+    if sum(6 * (len(name) + len(value)) + 2 * PAIR_BYTES for name, value in hidden) < HEADER_BYTES:
+        return dict(hidden), True
     shown: dict[str, str] = {}
     left_bytes = HEADER_BYTES
-    for name, value in headers:
-        hidden = redaction.header_value(name, value)
-        left_bytes -= json_bytes(name) + json_bytes(hidden) + PAIR_BYTES
+    for name, value in hidden:
+        left_bytes -= json_bytes(name) + json_bytes(value) + PAIR_BYTES
         if left_bytes < 0:
             return shown, False
-        shown[name] = hidden
+        shown[name] = value
     return shown, True
 
 
@@ -205,11 +211,12 @@ class Traces:
     """Writes records, many in one round trip. Losing one is logged and costs nothing else."""
 
     def __init__(self, client: redis.asyncio.Redis, kept: int) -> None:
-        self._client = client
+        self._link = Link(client)
         self._kept = kept
-        self._pending: list[tuple[str, str, bytes]] = []
+        self._pending: dict[tuple[str, str], list[bytes]] = {}
         self._pending_bytes = 0
-        self._writer: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def write(self, trace: Trace) -> None:
         """Queue a record."""
@@ -218,38 +225,40 @@ class Traces:
             log.warning("an invocation record was dropped: Valkey does not keep up")
             return
         self._pending_bytes += len(data)
-        self._pending.append((trace.dispatch_namespace, trace.script_name, data))
-        if self._writer is None:
-            self._writer = asyncio.get_running_loop().create_task(self._write())
+        self._pending.setdefault((trace.dispatch_namespace, trace.script_name), []).append(data)
+        if self._idle.is_set():
+            self._idle.clear()
+            self._gather()
 
     async def drain(self) -> None:
         """Wait until everything queued is written."""
-        while self._writer is not None:
-            await asyncio.shield(self._writer)
+        await self._idle.wait()
 
-    async def _write(self) -> None:
-        try:
-            while self._pending:
-                await asyncio.sleep(GATHER_S)
-                batch, self._pending = self._pending, []
-                await self._try_push(batch)
-                self._pending_bytes -= sum(len(data) for _, _, data in batch)
-        finally:
-            self._writer = None
+    async def close(self) -> None:
+        """Write what is queued, then stop."""
+        await self.drain()
+        await self._link.close()
 
-    async def _try_push(self, batch: list[tuple[str, str, bytes]]) -> None:
-        try:
-            await self._push(batch)
-        except (RedisError, OSError) as exc:
-            log.warning("%d invocation records were lost: %s", len(batch), exc)
+    def _gather(self) -> None:
+        asyncio.get_running_loop().call_later(GATHER_S, self._push)
 
-    async def _push(self, batch: list[tuple[str, str, bytes]]) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        lists: dict[str, list[bytes]] = {}
-        for namespace, script, data in batch:
-            lists.setdefault(log_list(namespace, script), []).append(data)
-            pipeline.publish(tail_channel(namespace, script), data)
-        for key, records in lists.items():
-            pipeline.lpush(key, *records)
-            pipeline.ltrim(key, 0, self._kept - 1)
-        await pipeline.execute()
+    def _push(self) -> None:
+        batch, self._pending = self._pending, {}
+        size = 0
+        commands: list[Command] = []
+        for (namespace, script), records in batch.items():
+            key, channel = log_list(namespace, script), tail_channel(namespace, script)
+            commands += [("PUBLISH", channel, data) for data in records]
+            commands += [("LPUSH", key, *records), ("LTRIM", key, 0, self._kept - 1)]
+            size += sum(map(len, records))
+        self._link.send(commands, partial(self._pushed, size))
+
+    def _pushed(self, size: int, replies: list[Any]) -> None:
+        self._pending_bytes -= size
+        errors = [reply for reply in replies if isinstance(reply, Exception)]
+        if errors:
+            log.warning("invocation records were lost: %s", errors[0])
+        if self._pending:
+            self._gather()
+        else:
+            self._idle.set()

@@ -1,6 +1,7 @@
 """The limits of time of a running isolate, measured from outside it. Memory is the pool's care."""
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from cloister.outcomes import Outcome
@@ -9,13 +10,53 @@ from executor.isolates import Isolate
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 
+GRAIN_S = 0.005
+"""Watches that are due within so long of each other are looked at together."""
+
+
+class Watches:
+    """All watches of an event loop, behind one timer: it is set for the one that is due first."""
+
+    def __init__(self) -> None:
+        self._running: set[Watch] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_s = math.inf
+
+    def add(self, watch: "Watch") -> None:
+        """Look at it when it is due, from now on. Also when that has changed."""
+        self._running.add(watch)
+        if watch.due_s < self._timer_s:
+            self._set_timer(watch.due_s)
+
+    def discard(self, watch: "Watch") -> None:
+        """Look at it no more."""
+        self._running.discard(watch)
+
+    def _set_timer(self, at_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_s = at_s
+        self._timer = asyncio.get_running_loop().call_at(at_s, self._look)
+
+    def _look(self) -> None:
+        self._timer, self._timer_s = None, math.inf
+        now_s = asyncio.get_running_loop().time()
+        for watch in [watch for watch in self._running if watch.due_s <= now_s]:
+            watch.look(now_s)
+        if self._running:
+            first_s = min(watch.due_s for watch in self._running)
+            self._set_timer(max(first_s, now_s + GRAIN_S))
+
 
 class Watch:
     """From :meth:`start` to :meth:`stop`. ``on_overrun`` is called once, with the limit's outcome.
 
-    CPU time is the process's own clock. The watch sleeps exactly the budget that is left, which is
-    the soonest that it can be used up, and looks again: an overrun is seen at once, in C code as
-    in Python code, and a run within its budget costs one timer.
+    CPU time is the process's own clock. It is looked at when the budget that is left is the soonest
+    used up, and then again: an overrun is seen within :data:`GRAIN_S`, in C code as in Python code,
+    and a run within its budget is not looked at.
+
+    Attributes:
+        due_s: when to look, by the loop's clock.
     """
 
     def __init__(
@@ -25,20 +66,20 @@ class Watch:
         cpu_ms: int,
         wall_ms: float,
         on_overrun: Callable[[Outcome], None],
+        watches: Watches | None = None,
     ) -> None:
         self._isolate = isolate
         self._budget_ns = cpu_ms * NS_PER_MS
         self._left_s = wall_ms / 1000
         self._on_overrun = on_overrun
-        self._loop = asyncio.get_running_loop()
+        self._watches = watches or Watches()
+        self._time = asyncio.get_running_loop().time
         self._start_ns = isolate.cpu_ns()
-        self._cpu_timer: asyncio.TimerHandle | None = None
-        self._wall_timer: asyncio.TimerHandle | None = None
-        self._wall_end_s = 0.0
+        self._cpu_due_s = self._wall_end_s = self.due_s = math.inf
 
     def start(self) -> None:
         """Begin to measure."""
-        self._look()
+        self._cpu_due_s = self._time() + self._budget_ns / NS_PER_S
         self.resume()
 
     @property
@@ -49,42 +90,47 @@ class Watch:
     @property
     def left_ms(self) -> float:
         """Wall time left."""
-        held = self._wall_timer is None
-        return 1000 * max(0.0, self._left_s if held else self._wall_end_s - self._loop.time())
+        held = self._wall_end_s == math.inf
+        return 1000 * max(0.0, self._left_s if held else self._wall_end_s - self._time())
 
     def hold(self) -> None:
         """Stop the wall clock: the tenant's code waits for the client, not the other way round."""
-        if self._wall_timer is not None:
-            self._wall_timer.cancel()
-            self._wall_timer = None
-            self._left_s = self._wall_end_s - self._loop.time()
+        if self._wall_end_s != math.inf:
+            self._left_s = self._wall_end_s - self._time()
+            self._wall_end_s = math.inf
+            self._set_due()
 
     def resume(self) -> None:
         """Let the wall clock go on."""
-        if self._wall_timer is None:
-            self._wall_end_s = self._loop.time() + self._left_s
-            self._wall_timer = self._loop.call_later(
-                self._left_s, self._overrun, Outcome.EXCEEDED_WALL
-            )
+        if self._wall_end_s == math.inf:
+            self._wall_end_s = self._time() + self._left_s
+            self._set_due()
 
     def allow(self, wall_ms: float) -> None:
         """From now on, so much wall time instead of what was left."""
-        self.hold()
-        self._left_s = wall_ms / 1000
-        self.resume()
+        self._wall_end_s = self._time() + wall_ms / 1000
+        self._set_due()
 
     def stop(self) -> None:
         """Measure no more."""
-        for timer in (self._cpu_timer, self._wall_timer):
-            if timer is not None:
-                timer.cancel()
+        self._watches.discard(self)
 
-    def _look(self) -> None:
-        left_ns = self._budget_ns - (self._isolate.cpu_ns() - self._start_ns)
-        if left_ns <= 0:
-            self._overrun(Outcome.EXCEEDED_CPU)
+    def look(self, now_s: float) -> None:
+        """It is due: see whether a limit is exceeded."""
+        if self._cpu_due_s <= now_s:
+            left_ns = self._budget_ns - (self._isolate.cpu_ns() - self._start_ns)
+            if left_ns <= 0:
+                self._overrun(Outcome.EXCEEDED_CPU)
+                return
+            self._cpu_due_s = now_s + left_ns / NS_PER_S
+        if self._wall_end_s <= now_s:
+            self._overrun(Outcome.EXCEEDED_WALL)
         else:
-            self._cpu_timer = self._loop.call_later(left_ns / NS_PER_S, self._look)
+            self._set_due()
+
+    def _set_due(self) -> None:
+        self.due_s = min(self._cpu_due_s, self._wall_end_s)
+        self._watches.add(self)
 
     def _overrun(self, outcome: Outcome) -> None:
         self.stop()

@@ -1,7 +1,9 @@
 """One invocation to run, whether a message asked for it or another worker."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from cloister.limits import Limits
 from cloister.messages import Headers, Outbound
@@ -59,8 +61,7 @@ class Family:
         self.running -= 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Work:
+class Work(msgspec.Struct, frozen=True, kw_only=True):
     """What to run, as whom, within what.
 
     ``begin_by_s`` is the wall clock in epoch seconds after which nobody waits. ``rules`` are the
@@ -74,12 +75,11 @@ class Work:
     limits: Limits
     invoke: frames.Invoke
     body: Readable | None = None
-    event: dict[str, Any] = field(default_factory=dict)
     outbound: Outbound | None = None
     begin_by_s: float
     rules: tuple[HostRules, ...] = ()
     depth: int = 0
-    family: Family = field(default_factory=Family)
+    family: Family = msgspec.field(default_factory=Family)
 
     @property
     def is_outbound(self) -> bool:

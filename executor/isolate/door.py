@@ -60,14 +60,14 @@ class Unpacker(Generic[T]):
         Raises:
             DoorBroken: a frame is too long or does not decode.
         """
-        self._buffer += data
-        frames: list[tuple[T, int]] = []
-        start = 0
-        with memoryview(self._buffer) as view:
-            while (end := self._end(view, start)) is not None:
-                frames.append((self._body(view[start + HEADER_BYTES : end]), end - start))
-                start = end
-        del self._buffer[:start]
+        if self._buffer:
+            self._buffer += data
+            frames, taken = self._cut(self._buffer)
+            del self._buffer[:taken]
+        else:
+            frames, taken = self._cut(data)
+            if taken < len(data):
+                self._buffer += data[taken:]
         return frames
 
     @property
@@ -75,16 +75,20 @@ class Unpacker(Generic[T]):
         """Whether part of a frame is there."""
         return bool(self._buffer)
 
-    def _end(self, view: memoryview, start: int) -> int | None:
-        """Where the frame at ``start`` ends, if all of it is there."""
-        body_start = start + HEADER_BYTES
-        if len(view) < body_start:
-            return None
-        size = int.from_bytes(view[start:body_start], "big")
-        if size > self._max_bytes:
-            raise DoorBroken(f"a frame of {size} bytes")
-        end = body_start + size
-        return end if len(view) >= end else None
+    def _cut(self, data: bytes | bytearray) -> tuple[list[tuple[T, int]], int]:
+        """The frames that are there as a whole, and how many bytes they take."""
+        frames: list[tuple[T, int]] = []
+        start, length = 0, len(data)
+        with memoryview(data) as view:
+            while (body := start + HEADER_BYTES) <= length:
+                size = int.from_bytes(view[start:body], "big")
+                if size > self._max_bytes:
+                    raise DoorBroken(f"a frame of {size} bytes")
+                if (end := body + size) > length:
+                    break
+                frames.append((self._body(view[body:end]), end - start))
+                start = end
+        return frames, start
 
     def _body(self, body: memoryview) -> T:
         try:

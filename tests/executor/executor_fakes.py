@@ -14,6 +14,7 @@ from executor.invocation import Run
 from executor.isolate import frames
 from executor.isolates import Death, IsolateDied
 from executor.turns import Turns
+from executor.watch import Watches
 from executor.work import Ended, Work
 
 Script = Callable[["FakeIsolate"], Awaitable[None]]
@@ -125,6 +126,7 @@ class FakeHost:
         self.settings = Settings(**settings)
         self.gate = Gate(512, running=self.settings.worker_concurrency, waiting=1, in_line=100)
         self.turns = Turns()
+        self.watches = Watches()
         self.traces = self
         self.written: list[Trace] = []
         self.isolates: list[FakeIsolate] = []

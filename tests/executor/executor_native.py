@@ -22,6 +22,7 @@ from executor.isolate import frames
 from executor.isolates import Isolate, IsolatePool
 from executor.serving import Server
 from executor.turns import Turns
+from executor.watch import Watches
 
 SANDBOX = Path(__file__).parent.parent / "sandbox"
 
@@ -55,6 +56,7 @@ class NativeHost:
         self.budget = Budget(EXECUTOR_BYTES)
         self.gate = Gate(100, running=100, waiting=100, in_line=100)
         self.turns = Turns()
+        self.watches = Watches()
         self.threads = ThreadPoolExecutor(2)
         self.traces = self
         self.written: list[Trace] = []

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio
 
+from cloister.link import Link
 from cloister.messages import (
     CHUNK_BYTES,
     STREAM_WINDOW_BYTES,
@@ -37,24 +38,32 @@ async def client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
     await made.aclose()
 
 
+@pytest.fixture
+async def replies(client: redis.asyncio.Redis) -> AsyncIterator[Replies]:
+    """What is tested."""
+    made = Replies(client)
+    yield made
+    await made.close()
+
+
 async def sent(client: redis.asyncio.Redis, replies: Replies) -> list[object]:
     """The frames on the list ``r``."""
     await asyncio.wait_for(replies.drain(), 5)
     return [decode_frame(data) for data in await client.lrange("r", 0, -1)]
 
 
-async def test_a_small_response_is_one_frame(client: redis.asyncio.Redis) -> None:
+async def test_a_small_response_is_one_frame(client: redis.asyncio.Redis, replies: Replies) -> None:
     """Head, body and end together; the list does not live for ever."""
-    replies = Replies(client)
     await ReplySink(replies, "r", "i", "me").head(200, [("a", "b")], b"hi", end=True)
     whole = Head(id="i", status=200, headers=[("a", "b")], executor="me", body=b"hi", end=True)
     assert await sent(client, replies) == [whole]
     assert 0 < await client.ttl("r") <= 120
 
 
-async def test_a_large_body_is_cut_into_chunks(client: redis.asyncio.Redis) -> None:
+async def test_a_large_body_is_cut_into_chunks(
+    client: redis.asyncio.Redis, replies: Replies
+) -> None:
     """No chunk is larger than the messages allow."""
-    replies = Replies(client)
     sink = ReplySink(replies, "r", "i", "me")
     await sink.head(200, [], bytes(CHUNK_BYTES + 1), end=True)
     head, *rest = await sent(client, replies)
@@ -63,9 +72,8 @@ async def test_a_large_body_is_cut_into_chunks(client: redis.asyncio.Redis) -> N
     assert rest[-1] == End(id="i")
 
 
-async def test_credit(client: redis.asyncio.Redis) -> None:
+async def test_credit(client: redis.asyncio.Redis, replies: Replies) -> None:
     """When the window is used up, the next chunk waits until more is granted."""
-    replies = Replies(client)
     sink = ReplySink(replies, "r", "i", "me")
     await sink.chunk(bytes(STREAM_WINDOW_BYTES))
     assert sink.is_full
@@ -78,9 +86,10 @@ async def test_credit(client: redis.asyncio.Redis) -> None:
     assert (await sent(client, replies))[-1] == Chunk(id="i", data=b"x")
 
 
-async def test_an_aborted_response_stops_waiting(client: redis.asyncio.Redis) -> None:
+async def test_an_aborted_response_stops_waiting(
+    client: redis.asyncio.Redis, replies: Replies
+) -> None:
     """Nobody waits for credit that will not come; the failure still goes out."""
-    replies = Replies(client)
     sink = ReplySink(replies, "r", "i", "me")
     await sink.chunk(bytes(STREAM_WINDOW_BYTES))
     waiting = asyncio.create_task(sink.chunk(b"x"))
@@ -93,17 +102,19 @@ async def test_an_aborted_response_stops_waiting(client: redis.asyncio.Redis) ->
     assert last == Failure(id="i", outcome=Outcome.EXCEPTION, message="ValueError: no")
 
 
-async def test_a_response_with_a_hole_never_looks_whole(client: redis.asyncio.Redis) -> None:
+async def test_a_response_with_a_hole_never_looks_whole(
+    client: redis.asyncio.Redis, replies: Replies
+) -> None:
     """After a lost frame, only a failure is sent on; other responses are not concerned."""
-    replies = Replies(client)
     replies.begin("i")
     sink = ReplySink(replies, "r", "i", "me")
-    good = replies._client
-    replies._client = redis.asyncio.Redis(unix_socket_path="/nonexistent", retry=None)
+    good = replies._link
+    away = redis.asyncio.Redis(unix_socket_path="/nonexistent", retry=None)
+    replies._link = Link(away)
     await sink.head(200, [], b"", end=False)
     await replies.drain()
-    await replies._client.aclose()
-    replies._client = good
+    await away.aclose()
+    replies._link = good
     with pytest.raises(Undeliverable):
         await sink.chunk(b"x")
     await sink.fail(Ended(Outcome.INTERNAL))

@@ -11,6 +11,7 @@ import redis.asyncio
 from cloister.messages import Trace, log_list, tail_channel
 from cloister.outcomes import Outcome
 from executor import redaction
+from executor.isolate.frames import Invoke
 from executor.isolate.text import MAX_LINES, cut, json_bytes
 from executor.traces import (
     EXCEPTION_BYTES,
@@ -20,8 +21,8 @@ from executor.traces import (
     MAX_URL_BYTES,
     Record,
     Traces,
+    event_of,
     fetch_event,
-    rpc_event,
 )
 
 
@@ -172,7 +173,7 @@ def test_long_requests_are_cut_off() -> None:
     event = fetch_event("GET", "http://x/" + "-" * 2_000, headers[:2], None)
     assert "headersTruncated" not in event["request"]
     assert len(event["request"]["headers"]) == 2
-    assert len(rpc_event("m" * 100_000)["rpcMethod"]) < 300
+    assert len(event_of(Invoke(handler="m" * 100_000))["rpcMethod"]) < 300
 
 
 @pytest.mark.parametrize("text", ["", "plain", "\x01\x02\x03", "\U0001f600" * 9, 'a"b' * 9])
@@ -193,7 +194,7 @@ async def test_records_are_kept_and_told(client: redis.asyncio.Redis) -> None:
         traces = Traces(client, kept=3)
         for n in range(5):
             traces.write(trace(id_=str(n)))
-        await traces.drain()
+        await traces.close()
         kept = [
             msgspec.json.decode(data) for data in await client.lrange(log_list("ns", "w"), 0, -1)
         ]
@@ -212,5 +213,5 @@ async def test_a_server_that_is_away_costs_records_only() -> None:
     away = redis.asyncio.Redis(unix_socket_path="/nonexistent", retry=None)
     traces = Traces(away, kept=3)
     traces.write(trace())
-    await asyncio.wait_for(traces.drain(), 5)
+    await asyncio.wait_for(traces.close(), 5)
     await away.aclose()
