@@ -100,8 +100,103 @@ OTHERS = [
     ),
 ]
 
+FIELDS = [
+    escape(
+        "a field that is inherited beside text, so that it is read as the method of the text",
+        """
+        import dataclasses, json
+        @dataclasses.dataclass
+        class A: format: object
+        class B(A, str): pass
+        raw = dataclasses.asdict(str.__new__(B, "{0.__globals__}"))["format"]
+        print("ESCAPED", raw(json.dumps))
+        """,
+        "str cannot be extended with a field 'format'",
+        """
+        import dataclasses
+        @dataclasses.dataclass
+        class A: format: str
+        @dataclasses.dataclass
+        class B(A): x: int = 0
+        class C(str):
+            def __init__(self, text): self.format = "mine"
+        print(B("f"), dataclasses.asdict(B("f")), C("a").format)
+        """,
+        "B(format='f', x=0) {'format': 'f', 'x': 0} mine",
+    ),
+    escape(
+        "a class that is made a dataclass after its pattern was checked",
+        """
+        import json
+        from abc import ABC
+        from dataclasses import dataclass
+        @dataclass
+        class A: format: object
+        class B(A, ABC): y: int = 0
+        B.register(str)
+        def ask(value):
+            match value:
+                case B(f): print("ESCAPED", f(json.dumps))
+        try: ask(B(1))
+        except TypeError: dataclass(B)
+        ask("{0.__globals__}")
+        """,
+        "accepts 0 positional sub-patterns (1 given)",
+        """
+        from dataclasses import dataclass
+        class A: x: int
+        def ask(value):
+            match value:
+                case A(x): return x
+        a = A()
+        a.x = 5
+        try: ask(a)
+        except TypeError as error: print(error)
+        dataclass(A)
+        print(ask(a), A.__match_args__)
+        """,
+        "A() accepts 0 positional sub-patterns (1 given)",
+        "5 ('x',)",
+    ),
+    escape(
+        "a class that becomes a dataclass while its pattern is tried",
+        """
+        import json
+        from abc import ABC
+        from dataclasses import dataclass
+        @dataclass
+        class A: obj: object
+        class B(A, ABC):
+            y: int = 0
+            @classmethod
+            def __subclasshook__(cls, other):
+                dataclass(cls)
+                return True
+        try: json.nope
+        except AttributeError as error:
+            match error:
+                case B(o): print("ESCAPED", o)
+        """,
+        "accepts 0 positional sub-patterns (1 given)",
+        "from abc import ABC\nclass B(ABC):\n  __match_args__ = ('real',)\n  @classmethod\n"
+        "  def __subclasshook__(cls, other): return other is int\n"
+        "match 5:\n  case B(r): print(r)",
+        "5",
+    ),
+    escape(
+        "the defaults of a function of the library, in the signature of the worker's class",
+        "import inspect, json\nclass A: __init__ = json.JSONDecoder().parse_object\n"
+        "print('ESCAPED', inspect.signature(A))",
+        "no signature found for <class 'worker.A'>",
+        "import dataclasses, inspect\n@dataclasses.dataclass\nclass A: x: int = 1\n"
+        "class B:\n  def __init__(self, y, *, z=2): pass\n"
+        "print(inspect.signature(A), inspect.signature(B))",
+        "(x: int = 1) -> None (y, *, z=2)",
+    ),
+]
 
-@pytest.mark.parametrize("attempt", INITIALISERS + OTHERS, ids=lambda a: a.name)
+
+@pytest.mark.parametrize("attempt", INITIALISERS + OTHERS + FIELDS, ids=lambda a: a.name)
 def test_an_attempt_on_bindings_is_refused_and_its_twin_runs(cell: Cell, attempt: Escape) -> None:
     """The hostile program is refused for the named reason; the twin prints what it should."""
     cell.refuses(attempt.hostile, attempt.reason)

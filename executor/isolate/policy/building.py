@@ -29,7 +29,7 @@ from executor.isolate.policy.facades.loggers import BASES
 from executor.isolate.policy.formatting import Formatter
 from executor.isolate.policy.kinds import METACLASSES
 from executor.isolate.policy.methods import attribute_getter
-from executor.isolate.policy.names import is_dunder, is_plain
+from executor.isolate.policy.names import GUARDED_PUBLIC, is_dunder, is_plain
 from executor.isolate.policy.ownership import is_class, is_own_class
 from executor.isolate.policy.receivers import guard_class
 
@@ -126,6 +126,7 @@ def build_class(
     for base in resolved:
         if not may_extend(base):
             raise TypeError(f"{_name(base)} cannot be extended by a worker")
+    _check_fields(resolved)
     if metaclass is not None:
         keywords["metaclass"] = _real_metaclass(metaclass)
     if keywords.get("metaclass") is abc.ABCMeta or any(
@@ -238,6 +239,20 @@ def _check_match_args(base: Any) -> None:
     match_args(getattr(base, "__match_args__", ()))
 
 
+def _check_fields(bases: tuple[Any, ...]) -> None:
+    """Refuse a class whose fields have guarded names: the library reads what is called so.
+
+    Raises:
+        TypeError: one base is ``str``, say, and another a dataclass with a field "format".
+    """
+    classes = [cls for base in bases for cls in _mro.__get__(base)]
+    fields = {name for cls in classes for name in vars(cls).get("__dataclass_fields__", ())}
+    for name in fields & GUARDED_PUBLIC.keys():
+        for cls in classes:
+            if name in vars(cls) and not is_own_class(cls):
+                raise TypeError(f"{cls.__name__} cannot be extended with a field {name!r}")
+
+
 def matchable(cls: Any) -> Any:
     """The class of a pattern with positional parts, as it is when the pattern is tried.
 
@@ -248,17 +263,14 @@ def matchable(cls: Any) -> Any:
         if not is_class(cls):
             return cls  # the interpreter says that it is none
         raise TypeError("a pattern cannot use a class of this kind")
-    if cls in _matchable:
-        return cls
-    for base in _mro.__get__(cls):
-        if "__match_args__" in vars(base):
-            match_args(vars(base)["__match_args__"])
-            break
-    _matchable.add(cls)
+    names = getattr(cls, "__match_args__", None)
+    if names is not None and _matchable.get(cls) is not names:
+        _matchable[cls] = match_args(names)
     return cls
 
 
-_matchable: set[type] = set()
+_matchable: dict[type, tuple[str, ...]] = {}
+"""What was found harmless; a decorator may set others."""
 
 
 _mro = type.__dict__["__mro__"]

@@ -13,7 +13,13 @@ from typing import Any
 from executor.isolate.policy import guards, kinds
 from executor.isolate.policy.facades.functional import own_function
 from executor.isolate.policy.handlers import visible_names
-from executor.isolate.policy.ownership import is_class, is_own, is_own_class, is_own_function
+from executor.isolate.policy.ownership import (
+    is_class,
+    is_own,
+    is_own_class,
+    is_own_function,
+    is_own_namespace,
+)
 
 _mro = type.__dict__["__mro__"]
 
@@ -97,7 +103,8 @@ def _of_class(cls: type, follow_wrapped: bool) -> Signature:
                 continue
             if (function := own_function(method)) is not None:
                 return _without_first(_signature(function, follow_wrapped))
-            if type(method) is types.FunctionType:  # that of a dataclass
+            if type(method) is types.FunctionType and is_own_namespace(method.__globals__):
+                # that of a dataclass
                 return _without_first(_of_function(method))
     if is_own_class(cls) and all(_defined(cls, name) is vars(object)[name] for name in _MAKERS):
         return Signature()

@@ -48,6 +48,8 @@ def dataclass(cls: type | None = None, /, **options: Any) -> Any:
     fields = [name for name in vars(cls).get("__annotations__", {}) if check_field_name(name)]
     for name in fields:
         _check_inherited(cls, name)
+    for base in cls.__mro__:
+        fields += vars(base).get("__dataclass_fields__", {})
     if not all(map(is_plain, fields)):
         options["match_args"] = False  # patterns read names without a guard
     made: type = dataclasses.dataclass(cls, **options)
