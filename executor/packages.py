@@ -5,7 +5,7 @@ comes along, or it would not work. Cloister itself never does.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from inspect import getmodulename
@@ -15,7 +15,8 @@ from packaging.utils import canonicalize_name
 
 from cloister.errors import SettingInvalid
 
-OURS = "cloister"
+OURS = frozenset({"cloister", "control", "dispatcher", "executor"})
+"""Our own top-level modules, and the distribution of them all."""
 
 NATIVE = {"ctypes": ("_ctypes",)}
 """Modules of the standard library that are listed under another name."""
@@ -31,7 +32,7 @@ class Packages:
     distributions: tuple[str, ...] = ()
 
 
-def resolve(names: Iterable[str]) -> Packages:
+def resolve(names: Collection[str]) -> Packages:
     """What these names stand for here.
 
     Raises:
@@ -42,12 +43,12 @@ def resolve(names: Iterable[str]) -> Packages:
     for name in names:
         if name in sys.stdlib_module_names:
             modules.update((name, *NATIVE.get(name, ())))
-        else:
+        elif name not in OURS:
             wanted += _distributions_of(name)
     found = _with_requirements(wanted)
-    if OURS in found:
-        raise SettingInvalid("CLOISTER_PACKAGES: workers never import Cloister itself.")
     modules.update(top for each in found.values() for top in _tops(each))
+    if OURS & {*modules, *found, *names}:
+        raise SettingInvalid("CLOISTER_PACKAGES: workers never import Cloister itself.")
     return Packages(modules=tuple(sorted(modules)), distributions=tuple(sorted(found)))
 
 
