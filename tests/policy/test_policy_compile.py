@@ -1,11 +1,14 @@
 """Compiling: complaints, bounds, module names. Hostile sources are refused in time."""
 
 import ast
+import textwrap
+from collections.abc import Callable
 
 import pytest
 from policy_cell import Cell
 
 from executor.isolate.policy.bounds import MAX_DEPTH, MAX_MODULE_BYTES, MAX_TOKENS
+from executor.isolate.policy.compiler import TOO_MANY_BLOCKS
 from executor.isolate.policy.transformer import Policy
 from executor.isolate.policy.transformer.base import visitors
 
@@ -129,6 +132,60 @@ def test_a_source_beyond_the_bounds_is_refused(cell: Cell, source: bytes, reason
 def test_a_source_within_the_bounds_compiles(cell: Cell, source: str) -> None:
     """The twins of the bombs: large, nested or encoded as ordinary files are."""
     assert cell.run(source).refusal == ""
+
+
+def _within(head: str, count: int, body: str, start: str = "") -> str:
+    lines = [" " * n + head for n in range(bool(start), count + bool(start))]
+    return (
+        "\n".join([*([start] if start else []), *lines, " " * (count + bool(start)) + body]) + "\n"
+    )
+
+
+OVERFULL: dict[str, tuple[Callable[[int], str], int]] = {
+    "comprehensions": (lambda n: "x = " + "{" * n + "1" + " for a in b}" * n, 16),
+    "asynchronous comprehensions": (
+        lambda n: "async def f(): return " + "[" * n + "1" + " async for a in b]" * n,
+        8,
+    ),
+    "with": (lambda n: _within("with a:", n, "yield", "def f():"), 16),
+    "with several": (lambda n: _within("with a, b, c:", n, "yield", "def f():"), 5),
+    "asynchronous for": (lambda n: _within("async for a in b:", n, "pass", "async def f():"), 16),
+    "handlers": (lambda n: _fallbacks("except E as e:", n), 8),
+    "finally": (lambda n: _fallbacks("finally:", n), 10),
+    "a comprehension in with": (lambda n: _within("with a:", n, "x = [b for b in c]"), 15),
+}
+"""What makes a source of so many blocks, and how many there may be."""
+
+
+def _fallbacks(head: str, count: int) -> str:
+    lines = [f"{' ' * n}try: a\n{' ' * n}{head}" for n in range(count)]
+    return "\n".join(lines) + f"\n{' ' * count}pass\n"
+
+
+@pytest.mark.parametrize("name", OVERFULL)
+def test_blocks_are_bounded_before_the_interpreter_counts_them(cell: Cell, name: str) -> None:
+    """Some interpreters write beyond an array of theirs first: nothing comes near it."""
+    make, most = OVERFULL[name]
+    if name != "finally":  # each of which is compiled twice: the deepest take seconds
+        outcome = cell.run(make(most + 1))
+        assert outcome.errors == [TOO_MANY_BLOCKS]
+        assert outcome.positions[0][1] >= 1
+    assert cell.run("if False:\n" + textwrap.indent(make(most), "  ")).errors == []
+
+
+def test_blocks_of_one_function_do_not_count_for_another(cell: Cell) -> None:
+    """A function within 16 blocks may have 16 of its own."""
+    source = _within("with a:", 16, "def f(): pass", "def g():").replace(
+        "def f(): pass", "def f(): return " + "[" * 16 + "1" + " for a in b]" * 16
+    )
+    assert cell.run(source).errors == []
+
+
+def test_blocks_in_the_text_of_an_annotation_are_bounded_too(cell: Cell) -> None:
+    """It is compiled when the worker runs."""
+    source = "import typing\nclass A:\n    x: '{}'\nb = [1]\nprint(typing.get_type_hints(A))"
+    cell.refuses(source.format("[" * 17 + "1" + " for a in b]" * 17), "Forward reference must be")
+    assert cell.run(source.format("list[int]")).log == ["{'x': list[int]}"]
 
 
 def test_constant_folding_cannot_explode(cell: Cell) -> None:

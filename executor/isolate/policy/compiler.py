@@ -27,6 +27,7 @@ from executor.isolate.policy.bounds import (
     count_tokens,
     excess,
     first_beyond,
+    first_overfull,
     measure,
 )
 from executor.isolate.policy.facades import FACADE_NAMES, HINTS
@@ -48,6 +49,9 @@ REBINDABLE = ("type", "getattr", "hasattr", *SELF_MATCHING)
 
 TOO_DEEP = (
     f"the code is nested more than {MAX_DEPTH} levels deep; split the expression or the chain"
+)
+TOO_MANY_BLOCKS = (
+    "try, with and comprehensions are nested too deeply here; move the inner ones into a function"
 )
 _SMALLER = "split it into several workers, or keep data in KV, not in code"
 
@@ -167,6 +171,8 @@ def _spend_nodes(tree: ast.Module, budget: Budget) -> None:
         raise SourceRefused(f"the worker has more than {MAX_NODES} syntax nodes; {_SMALLER}")
     if depth > MAX_DEPTH:
         raise SourceRefused(TOO_DEEP, first_beyond(tree, MAX_DEPTH))
+    if (node := first_overfull(tree)) is not None:
+        raise SourceRefused(TOO_MANY_BLOCKS, getattr(node, "lineno", 0))
 
 
 def _parse(text: str, file: str, out: CompileResult) -> ast.Module:

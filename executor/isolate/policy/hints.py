@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from executor.isolate.policy import ownership
-from executor.isolate.policy.bounds import MAX_DEPTH, measure
+from executor.isolate.policy.bounds import MAX_DEPTH, first_overfull, measure
 from executor.isolate.policy.builtin_names import base_builtins
 from executor.isolate.policy.facades.functional import own_function
 from executor.isolate.policy.handlers import without_internals
@@ -101,7 +101,7 @@ def compile_annotation(text: str, file: str, _mode: str, *_rest: Any, **_more: A
     if len(text) > MAX_ANNOTATION_CHARS:
         raise SyntaxError("the annotation is too long")
     tree = ast.parse(text, file, "eval")
-    if measure(tree)[1] > MAX_DEPTH:
+    if measure(tree)[1] > MAX_DEPTH or first_overfull(tree):
         raise SyntaxError("the annotation is nested too deeply")
     policy = Policy(file, available=frozenset(), future_annotations=False)
     checked = policy.visit(tree)
