@@ -3,8 +3,8 @@
 import _imp
 import marshal
 import types
-from collections.abc import Callable, Sequence
-from importlib.abc import InspectLoader, MetaPathFinder
+from collections.abc import Callable, Iterator, Sequence
+from importlib.abc import InspectLoader, MetaPathFinder, PathEntryFinder
 from importlib.machinery import ModuleSpec
 from importlib.metadata import MetadataPathFinder
 from importlib.readers import FileReader
@@ -96,8 +96,39 @@ class Finder(MetaPathFinder):
             spec.submodule_search_locations = [_directory(stored)]
         return spec
 
+    def listing(self, path: str) -> "Listing":
+        """What is in a directory, for ``pkgutil``: a hook of ``sys.path_hooks``.
+
+        Raises:
+            ImportError: nothing of this image is.
+        """
+        found = {
+            name.rpartition(".")[2]: stored.is_package
+            for name, stored in self._image.modules.items()
+            if _directory(stored).rpartition("/")[0] == path
+        }
+        if not found:
+            raise ImportError(f"there are no modules in {path}")
+        return Listing(found)
+
+
+class Listing(PathEntryFinder):
+    """The modules of one directory."""
+
+    def __init__(self, found: dict[str, bool]) -> None:
+        self._found = found
+
+    def find_spec(self, _fullname: str, _target: types.ModuleType | None = None) -> None:
+        """Nothing is found by directory: the finder knows every module by its name."""
+
+    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
+        """Each name, and whether it is a package."""
+        for name, is_package in sorted(self._found.items()):
+            yield prefix + name, is_package
+
 
 def _directory(stored: Stored) -> str:
+    """A package's own directory, or a module's path, which has the same parent."""
     return stored.file.removesuffix("/__init__.py")
 
 

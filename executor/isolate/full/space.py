@@ -40,7 +40,9 @@ class ModuleSpace:
         random.seed()  # a forked isolate must not share its zygote's sequence
         self._make_way()
         sys.modules.update(self._given)
-        sys.meta_path.insert(0, Finder(self._image))
+        finder = Finder(self._image)
+        sys.meta_path.insert(0, finder)
+        sys.path_hooks.insert(0, finder.listing)
         files.install(TREE)
         output.install()
         absent.apply(changes)

@@ -91,7 +91,7 @@ def forget_host(modules: Sequence[str]) -> None:
     forgetting.forget_paths()
     finder = Finder(_image)
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, finder]
-    sys.path_hooks.clear()
+    sys.path_hooks[:] = [finder.listing]
     sys.path[:] = [image.WORKER, image.LIBRARY, image.PACKAGES]
     importable = (sys.stdlib_module_names - WITHHELD) | set(modules)
     for name, module in list(sys.modules.items()):
