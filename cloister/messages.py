@@ -305,6 +305,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     wall_ms: float = 0
     peak_memory_kb: int = 0
     truncated: bool = False
+    language: Language = RESTRICTED
 
 
 Reply = Frame | CompileAnswer | Alive

@@ -198,6 +198,7 @@ class Run:
         except (CloisterError, IsolateDied) as exc:
             log.warning("no isolate for %s, trying again: %s", self.work.id, exc)
             isolate = await self._borrow(bundle)
+        self.record.language = isolate.language
         if not isolate.is_loaded:
             await self._load(isolate)
         return isolate

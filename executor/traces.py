@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import redis.asyncio
 
+from cloister.languages import RESTRICTED, Language
 from cloister.link import Command, Link
 from cloister.messages import (
     ExceptionLine,
@@ -73,6 +74,7 @@ class Record:
         self.cpu_ms = 0.0
         self.wall_ms = 0.0
         self.peak_memory_kb = 0
+        self.language: Language = RESTRICTED
         self.event_timestamp = now_ms()
 
     @property
@@ -140,6 +142,7 @@ class Record:
             wall_ms=round(self.wall_ms, 3),
             peak_memory_kb=self.peak_memory_kb,
             truncated=self._truncated,
+            language=self.language,
         )
 
     def _fits(self, size: int) -> bool:

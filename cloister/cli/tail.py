@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cloister.cli.connection import Connection, connected
 from cloister.client import script_path
+from cloister.languages import FULL
 
 LEVEL_STYLES = {"warn": "yellow", "error": "red", "debug": "dim"}
 
@@ -57,6 +58,7 @@ def headline(record: dict[str, Any]) -> list[str | tuple[str, str]]:
             f"{record.get('subrequestCount', 0)} subrequests",
             "dim",
         ),
+        (", full language" if record.get("language") == FULL else "", "dim"),
     ]
 
 

@@ -32,6 +32,7 @@ class FakeIsolate:
 
     def __init__(self, script: Script, *, loaded: bool = True) -> None:
         self.is_loaded = loaded
+        self.language = "restricted"
         self.frame_bytes = 100
         self.sent: asyncio.Queue[Any] = asyncio.Queue()
         self.cpu = 0

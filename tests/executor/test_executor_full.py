@@ -151,7 +151,9 @@ def test_a_change_of_language_holds_at_once(full: House) -> None:
         assert failure is not None
         assert failure.outcome is Outcome.EXCEPTION
         assert "refused now" in failure.message
-    (told_why, *_) = full.traces("changing", "told", 3)[0].exceptions
+    refused, _, ran = full.traces("changing", "told", 3)
+    assert (refused.language, ran.language) == ("restricted", "full")
+    (told_why,) = refused.exceptions
     assert (told_why.name, "__import__" in told_why.message) == ("SyntaxError", True)
     full.registry.namespaces.set_language("changing", FULL)
     assert full.call("changing", "told").body == b"builtin_function_or_methodTrue"
