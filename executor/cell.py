@@ -15,6 +15,7 @@ from cloister.languages import RESTRICTED, Language
 from executor.isolate.door import DoorClosed, HostDoor
 from executor.isolate.frames import FromIsolate, ToIsolate
 from executor.isolate.zygote import Exited
+from executor.sandbox import priority
 
 _CPUCLOCK_SCHED = 2
 _PAGE_KB = resource.getpagesize() // 1024
@@ -170,6 +171,13 @@ class Isolate:
         if memory_bytes != self.memory_bytes:
             self.memory_bytes = memory_bytes
             await self._apply_memory(memory_bytes)
+
+    def make_way(self, *, is_busy: bool) -> None:
+        """Let all others run before this process, which has been at work for long; or not any
+        more. A courtesy: where the system does not let us, nothing is changed."""
+        if not self._ended.done():
+            with contextlib.suppress(OSError):
+                priority.make_way(self.pid, is_busy=is_busy)
 
     def exceeds_memory(self) -> bool:
         """Whether it holds more than its limit all the same. The backstop of the rlimit."""

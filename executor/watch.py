@@ -10,6 +10,9 @@ from executor.isolates import Isolate
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 
+BUSY_MS = 20
+"""CPU time of a run that is no short one any more."""
+
 GRAIN_S = 0.005
 """Watches that are due within so long of each other are looked at together."""
 
@@ -53,7 +56,8 @@ class Watch:
 
     CPU time is the process's own clock. It is looked at when the budget that is left is the soonest
     used up, and then again: an overrun is seen within :data:`GRAIN_S`, in C code as in Python code,
-    and a run within its budget is not looked at.
+    and a short run is not looked at. One that uses more than :data:`BUSY_MS` makes way for others
+    from then on.
 
     Attributes:
         due_s: when to look, by the loop's clock.
@@ -75,11 +79,13 @@ class Watch:
         self._watches = watches or Watches()
         self._time = asyncio.get_running_loop().time
         self._start_ns = isolate.cpu_ns()
+        self._is_busy = False
+        self._pause_ns = BUSY_MS * NS_PER_MS
         self._cpu_due_s = self._wall_end_s = self.due_s = math.inf
 
     def start(self) -> None:
         """Begin to measure."""
-        self._cpu_due_s = self._time() + self._budget_ns / NS_PER_S
+        self._cpu_due_s = self._time() + min(self._budget_ns, self._until_busy(0)) / NS_PER_S
         self.resume()
 
     @property
@@ -114,19 +120,34 @@ class Watch:
     def stop(self) -> None:
         """Measure no more."""
         self._watches.discard(self)
+        if self._is_busy:
+            self._is_busy = False
+            self._isolate.make_way(is_busy=False)
 
     def look(self, now_s: float) -> None:
         """It is due: see whether a limit is exceeded."""
         if self._cpu_due_s <= now_s:
-            left_ns = self._budget_ns - (self._isolate.cpu_ns() - self._start_ns)
+            used_ns = self._isolate.cpu_ns() - self._start_ns
+            left_ns = self._budget_ns - used_ns
             if left_ns <= 0:
                 self._overrun(Outcome.EXCEEDED_CPU)
                 return
-            self._cpu_due_s = now_s + left_ns / NS_PER_S
+            self._cpu_due_s = now_s + min(left_ns, self._until_busy(used_ns)) / NS_PER_S
         if self._wall_end_s <= now_s:
             self._overrun(Outcome.EXCEEDED_WALL)
         else:
             self._set_due()
+
+    def _until_busy(self, used_ns: int) -> int:
+        """How long until the next look at whether it is busy: ever longer for a run that waits."""
+        if self._is_busy:
+            return self._budget_ns
+        if used_ns >= BUSY_MS * NS_PER_MS:
+            self._is_busy = True
+            self._isolate.make_way(is_busy=True)
+            return self._budget_ns
+        pause_ns, self._pause_ns = self._pause_ns, 2 * self._pause_ns
+        return max(pause_ns, BUSY_MS * NS_PER_MS - used_ns)
 
     def _set_due(self) -> None:
         self.due_s = min(self._cpu_due_s, self._wall_end_s)

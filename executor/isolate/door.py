@@ -15,6 +15,7 @@ import msgspec
 from executor.isolate.frames import (
     MAX_FRAME_BYTES,
     MAX_LOAD_BYTES,
+    Chunk,
     FromIsolate,
     ToIsolate,
     decode_from_isolate,
@@ -222,11 +223,26 @@ class HostDoor(asyncio.Protocol):
             finally:
                 self._waiter = None
         frame, self.frame_bytes = self._pending.popleft()
+        if isinstance(frame, Chunk):
+            frame = self._with_following(frame)
         self._pending_bytes -= self.frame_bytes
         if not self._reading and not self._is_full() and self._transport is not None:
             self._reading = True
             self._transport.resume_reading()
         return frame
+
+    def _with_following(self, first: Chunk) -> Chunk:
+        """One chunk of those that have arrived by now: each costs much more from here on than it
+        cost the isolate, which may send them byte by byte."""
+        parts = [first.data]
+        while self._pending and self.frame_bytes < READ_BYTES:
+            frame, size = self._pending[0]
+            if not isinstance(frame, Chunk):
+                break
+            self._pending.popleft()
+            self.frame_bytes += size
+            parts.append(frame.data)
+        return first if len(parts) == 1 else Chunk(data=b"".join(parts))
 
     @property
     def is_ended(self) -> bool:

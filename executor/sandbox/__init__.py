@@ -8,7 +8,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from executor.sandbox import identity, landlock, limits, namespaces, process, seccomp
+from executor.sandbox import (
+    identity,
+    landlock,
+    limits,
+    namespaces,
+    priority,
+    process,
+    seccomp,
+)
 from executor.sandbox.syscalls import DOOR_DESCRIPTOR
 
 __all__ = ["DOOR_DESCRIPTOR", "ISOLATE_STEPS", "Step", "StepFailed", "enclose", "lock_down"]
@@ -39,6 +47,7 @@ class StepFailed(Exception):
 _LEAVE_ROOT = Step("identity", identity.leave_root)
 
 ENCLOSURE_STEPS = (
+    Step("session", priority.stand_apart),
     Step("user", namespaces.unshare_user),
     Step("net", namespaces.unshare_net),
     Step("ipc", namespaces.unshare_ipc),
@@ -50,12 +59,13 @@ ENCLOSURE_STEPS = (
     Step("mount", namespaces.empty_root),
     Step("capabilities", identity.drop_capabilities),
 )
-"""The zygote's, in order: the user namespace first, since it gives the right to make the others;
-the file system towards the end, since the steps before need ``/proc``."""
+"""The zygote's, in order: the user namespace before the others, since it gives the right to make
+them; the file system towards the end, since the steps before need ``/proc``."""
 
 ISOLATE_STEPS = (
     Step("parent", process.die_with_parent),
-    Step("session", process.own_session),
+    Step("group", process.own_group),
+    Step("priority", priority.step_back),
     Step("rlimits", limits.limit_resources),
     Step("capabilities", identity.drop_capabilities),
     Step("no_new_privs", process.no_new_privileges),
@@ -75,7 +85,7 @@ def enclosure_steps(without: Collection[str]) -> list[Step]:
     one, the other namespaces need root, which is left once they stand.
     """
     steps = list(ENCLOSURE_STEPS)
-    steps.insert(len(steps) - 1 if "user" in without else 0, _LEAVE_ROOT)
+    steps.insert(len(steps) - 1 if "user" in without else 1, _LEAVE_ROOT)
     left_out = {*without, "nesting"} if "user" in without else without
     return [step for step in steps if step.facility not in left_out]
 

@@ -15,7 +15,6 @@ LIMITS = {
     resource.RLIMIT_FSIZE: _NONE,  # no file grows
     resource.RLIMIT_MEMLOCK: _NONE,  # memory can always be reclaimed
     resource.RLIMIT_MSGQUEUE: _NONE,
-    resource.RLIMIT_NICE: _NONE,  # no raise of priority
     resource.RLIMIT_RTPRIO: _NONE,  # no real-time scheduling
     resource.RLIMIT_SIGPENDING: _NONE,
     resource.RLIMIT_NPROC: _NONE,  # no further process or thread

@@ -22,8 +22,13 @@ def no_new_privileges() -> None:
 
 
 def own_session() -> None:
-    """A session and process group of our own: no terminal, and no signal meant for a group."""
+    """A session of our own: no terminal."""
     os.setsid()
+
+
+def own_group() -> None:
+    """A process group of our own: no signal is meant for us that was sent to a group."""
+    os.setpgid(0, 0)
 
 
 def keep_descriptors(*kept: int) -> None:

@@ -28,7 +28,7 @@ def test_the_probe_finds_what_this_machine_has():
 def test_every_step_is_a_facility_that_can_be_named():
     """Whatever can fail and be accepted is probed under the name of its step."""
     steps = {step.facility for step in (*enclosure_steps(()), *ISOLATE_STEPS)}
-    always = {"parent", "session", "randomness"}
+    always = {"parent", "session", "group", "priority", "randomness"}
     assert steps - always <= {facility.name for facility in FACILITIES}
 
 

@@ -149,8 +149,28 @@ async def test_the_host_stops_reading_what_nobody_asks_for(sides) -> None:
                 break
     assert len(host._pending) <= doors.PENDING_FRAMES + 64
     assert host._pending_bytes <= doors.PENDING_BYTES + 2 * 256 * 1024
-    for _ in range(sent):
-        assert isinstance(await host.receive(), Chunk)
+    got_bytes = 0
+    while got_bytes < sent * 30_000:
+        got_bytes += len((await host.receive()).data)
+
+
+async def test_small_chunks_that_have_arrived_are_one(sides) -> None:
+    """However small the pieces in which an isolate sends its response, the executor passes on what
+    is there as one, in order, and does not mix it with what follows; the twin is a lone chunk."""
+    host, _, sock = sides
+    pieces = [bytes([n]) for n in range(200)]
+    sock.sendall(b"".join(pack(Chunk(data=one)) for one in pieces) + pack(Done()))
+    got = await host.receive()
+    assert got == Chunk(data=b"".join(pieces[: len(got.data)]))
+    rest = b""
+    while isinstance(frame := await host.receive(), Chunk):
+        rest += frame.data
+    assert got.data + rest == b"".join(pieces)
+    assert len(got.data) > 1
+    assert frame == Done()
+    assert host._pending_bytes == 0
+    sock.sendall(pack(Chunk(data=b"alone")))
+    assert await host.receive() == Chunk(data=b"alone")
 
 
 async def test_the_host_waits_for_an_isolate_that_does_not_read(sides) -> None:

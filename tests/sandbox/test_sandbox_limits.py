@@ -11,6 +11,7 @@ from sandbox_rig import CEILING_BYTES, MEMORY_BYTES, Native, Raised, start_zygot
 from cloister.settings import MIB
 from executor.cell import Death, IsolateDied
 from executor.isolate.frames import Chunk, Invoke
+from executor.sandbox.priority import NICE, NICE_BUSY
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -131,6 +132,41 @@ async def test_cpu_time_is_read_from_outside_and_the_kill_works(cell, busy) -> N
     assert died.value.death is Death.KILLED
     assert died.value.reason == "cpu"
     assert cell.isolate.cpu_ns() - before >= 30 * NS_PER_MS
+
+
+def may_come_back() -> bool:
+    """Whether we may give a process a better place: try it on one of ours."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, NICE_BUSY)
+            os.setpriority(os.PRIO_PROCESS, 0, NICE)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+async def test_a_busy_isolate_makes_way_and_comes_back(cell, zygote) -> None:
+    """It is behind the zygote from the start, behind other isolates while it is said to be busy,
+    and in no case ahead again of what it began with."""
+    pid = cell.isolate.pid
+    assert os.getpriority(os.PRIO_PROCESS, pid) == NICE
+    assert os.getpriority(os.PRIO_PROCESS, zygote._process.pid) < NICE
+    for is_busy, nice in ((True, NICE_BUSY), (False, NICE if may_come_back() else NICE_BUSY)):
+        cell.isolate.make_way(is_busy=is_busy)
+        assert os.getpriority(os.PRIO_PROCESS, pid) == nice
+    assert await cell.run("result = 6 * 7") == 42
+
+
+async def test_isolates_share_a_session_that_is_not_ours(cell, zygote) -> None:
+    """Where the kernel schedules session by session, all of them together count as one; each has
+    a process group of its own."""
+    other = await zygote.fork(MEMORY_BYTES)
+    pids = (cell.isolate.pid, other.pid)
+    assert os.getsid(pids[0]) == os.getsid(pids[1]) != os.getsid(0)
+    assert [os.getpgid(pid) for pid in pids] == list(pids)
+    other.kill()
 
 
 async def test_waiting_costs_no_cpu_time(cell) -> None:

@@ -66,7 +66,7 @@ async def test_an_isolate_whose_memory_cannot_be_bounded_runs_nothing() -> None:
 
 async def test_a_step_that_is_left_out_is_not_taken() -> None:
     """What the operator accepts to do without is skipped, and the isolate runs: the twin."""
-    position = names(sandbox.ISOLATE_STEPS).index("8-seccomp")
+    position = len(sandbox.ISOLATE_STEPS) - 1
     command = zygote_command(BREAK.format(steps="ISOLATE_STEPS", position=position))
     zygote = await start_zygote(command, without=["seccomp"])
     isolate = await zygote.fork(MEMORY_BYTES)
