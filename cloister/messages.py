@@ -235,6 +235,7 @@ class CheckJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sources: list[Source]
     env: dict[str, Any] = {}
     live: dict[str, str] = {}
+    language: Language = RESTRICTED
 
 
 class Complaint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

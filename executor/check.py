@@ -17,7 +17,8 @@ from cloister.outcomes import Outcome
 from cloister.settings import Settings
 from cloister.trial import Environment
 from executor.build import Uncompilable, build
-from executor.isolates import IsolateDied, IsolatePool
+from executor.isolates import IsolateDied
+from executor.pools import Pools
 
 
 async def check(settings: Settings, jobs: list[CheckJob]) -> list[CompileAnswer]:
@@ -25,16 +26,18 @@ async def check(settings: Settings, jobs: list[CheckJob]) -> list[CompileAnswer]
 
     Raises:
         NotReady: the sandbox cannot be built here.
+        SettingInvalid: a package that workers may import is not installed.
     """
-    pool = IsolatePool(dataclasses.replace(settings, blank_isolates=0))
-    await pool.start()
+    pools = Pools(dataclasses.replace(settings, blank_isolates=0))
     try:
-        return [await _one(pool, settings, job) for job in jobs]
+        await pools.start()
+        return [await _one(pools, settings, job) for job in jobs]
     finally:
-        await pool.close()
+        await pools.close()
 
 
-async def _one(pool: IsolatePool, settings: Settings, job: CheckJob) -> CompileAnswer:
+async def _one(pools: Pools, settings: Settings, job: CheckJob) -> CompileAnswer:
+    pool = await pools.of(job.language)
     isolate = await pool.blank()
     environment = Environment(env=job.env, live=job.live)
     try:

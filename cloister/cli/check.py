@@ -15,6 +15,7 @@ from cloister.cli import complaints, project, tables
 from cloister.cli.deploy import pairs
 from cloister.cli.exits import EXIT_FAILED, EXIT_UNHEALTHY
 from cloister.cli.project import Project
+from cloister.languages import LANGUAGES, RESTRICTED, Language
 from cloister.messages import CheckJob, CompileAnswer, Complaint, Source
 from cloister.outcomes import ANSWERS
 
@@ -39,8 +40,17 @@ class Report:
     callback=pairs,
     help="Variable or secret NAME=VALUE, for top-level code that reads it.",
 )
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default=RESTRICTED,
+    show_default=True,
+    help="The namespace's language.",
+)
 @tables.as_json
-def command(paths: tuple[Path, ...], variables: dict[str, str], machine: bool) -> None:
+def command(
+    paths: tuple[Path, ...], variables: dict[str, str], language: Language, machine: bool
+) -> None:
     """Say what a deploy of each PATH would say, with nothing running.
 
     PATH is a .py file or a project directory, as for `cloister deploy`; without one, it is this
@@ -48,9 +58,9 @@ def command(paths: tuple[Path, ...], variables: dict[str, str], machine: bool) -
     nothing is kept. Exits with 1 if a worker would be refused.
     """
     workers = [project.read(path) for path in paths or (Path(),)]
+    jobs = [_job(worker, variables, language) for worker in workers]
     reports = [
-        _report(worker, answer)
-        for worker, answer in zip(workers, _asked(workers, variables), strict=True)
+        _report(worker, answer) for worker, answer in zip(workers, _asked(jobs), strict=True)
     ]
     if machine:
         click.echo(json.dumps(_as_json(reports), indent=2))
@@ -61,14 +71,13 @@ def command(paths: tuple[Path, ...], variables: dict[str, str], machine: bool) -
         sys.exit(EXIT_FAILED)
 
 
-def _asked(workers: list[Project], variables: dict[str, str]) -> list[CompileAnswer]:
+def _asked(jobs: list[CheckJob]) -> list[CompileAnswer]:
     """What the compiler says of each; the upload's own rules are left to :func:`_report`."""
-    jobs = msgspec.msgpack.encode([_job(worker, variables) for worker in workers])
     # A process of its own, as the sandbox changes the one that builds it. -I, or else a file of the
     # worker's that is named like a module of the library would be imported.
     run = subprocess.run(
         [sys.executable, "-I", "-m", "executor.check"],
-        input=jobs,
+        input=msgspec.msgpack.encode(jobs),
         stdout=subprocess.PIPE,
         check=False,
     )
@@ -77,7 +86,7 @@ def _asked(workers: list[Project], variables: dict[str, str]) -> list[CompileAns
     return msgspec.msgpack.decode(run.stdout, type=list[CompileAnswer])
 
 
-def _job(worker: Project, variables: dict[str, str]) -> CheckJob:
+def _job(worker: Project, variables: dict[str, str], language: Language) -> CheckJob:
     config = worker.config
     live = {item["binding"]: "kv_namespace" for item in config.get("kv_namespaces", [])}
     live |= {item["binding"]: "service" for item in config.get("services", [])}
@@ -90,6 +99,7 @@ def _job(worker: Project, variables: dict[str, str]) -> CheckJob:
         ],
         env={**config.get("vars", {}), **variables},
         live=live,
+        language=language,
     )
 
 

@@ -120,6 +120,15 @@ def test_top_level_code_finds_the_projects_bindings(tmp_path: Path) -> None:
     assert "KEY" in refused.stdout
 
 
+def test_the_namespaces_language_decides(tmp_path: Path) -> None:
+    """What the restricted language refuses, the full one may take; and neither what is broken."""
+    write(tmp_path, {"worker.py": GOOD + "x = [eval('1')]\n", "broken.py": "x = (\n"})
+    full = cloister("check", "--language", "full", "worker.py", "broken.py", cwd=tmp_path)
+    assert "worker.py: would be accepted" in full.stdout, full.stdout + full.stderr
+    assert "broken.py:1:5: error: SyntaxError: '(' was never closed\n    x = (" in full.stdout
+    assert '"eval" is not available' in cloister("check", "worker.py", cwd=tmp_path).stdout
+
+
 @pytest.mark.parametrize("command", ["check", "doctor"])
 def test_files_beside_a_worker_are_not_imported_by_the_command(
     tmp_path: Path, command: str
