@@ -78,6 +78,31 @@ OTHERS = [
         "class C:\n  x = P(lambda self: 1)\nprint(C().x)",
         "1",
     ),
+    *[
+        escape(
+            f"a property of the library, {how} by that of the worker's subclass",
+            f"import calendar, configparser\nclass P(property): pass\n{call}\nprint('ESCAPED')",
+            "requires a P object of a worker",
+            "class P(property):\n  def __get__(self, obj, cls):\n"
+            "    return obj and super().__get__(obj, cls) * 2\n"
+            "class C:\n  def __init__(self): self.y = 1\n  x = P(lambda self: self.y)\n"
+            "  @x.setter\n  def x(self, y): self.y = y\n"
+            "c = C()\nc.x = 4\nprint(c.x, P.__get__(vars(C)['x'], c, C))",
+            "8 8",
+        )
+        for how, call in (
+            ("read", "P.__get__(calendar.Calendar.firstweekday, calendar.Calendar(1))"),
+            ("set", "P.__set__(configparser.ParsingError.filename, configparser.Error(), 1)"),
+        )
+    ],
+    escape(
+        "attributes of a function of the library that remembers",
+        "import urllib.parse\nurllib.parse.urlsplit.x = 1\nprint('ESCAPED')",
+        "cannot set attributes of a function object",
+        "import functools, urllib.parse\n@functools.cache\ndef f(): return 1\nf.x = 2\n"
+        "print(f.x, f(), urllib.parse.urlsplit('http://a/b?c').path)",
+        "2 1 /b",
+    ),
     escape(
         "the descriptor of an error's object, by super() in a class method",
         "class E(AttributeError):\n  @classmethod\n  def bare(cls): return super().obj\n"

@@ -108,11 +108,12 @@ def visible_names(value: Any) -> list[str]:
     return [name for name in names if is_plain(name) or (own and not name.startswith("__"))]
 
 
-def _initializer(value: Any, name: str, get: Getter) -> Any:
-    """``__init__``: the library's may only initialise an object of the worker.
+def _bare(value: Any, name: str, get: Getter) -> Any:
+    """``__init__``, ``__set__`` and the like: bare, the library's only take objects of the worker.
 
-    ``property.__init__`` would change a property of the library in place, and in the library's
-    Python code nothing checks the first argument: ``UserDict.__init__(anything)`` writes to it.
+    ``property.__init__`` would change a property of the library in place, ``property.__set__`` set
+    what it describes, and in the library's Python code nothing checks the first argument:
+    ``UserDict.__init__(anything)`` writes to it.
     """
     method = get(value, name)
     kind = _receiver(value)  # of super() in a class method it is the class
@@ -125,7 +126,7 @@ def _initializer(value: Any, name: str, get: Getter) -> Any:
 
     def checked(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
         if kind not in type(instance).__mro__ or not is_own(instance):
-            raise TypeError(f"descriptor '__init__' requires a {kind.__name__} object of a worker")
+            raise TypeError(f"descriptor '{name}' requires a {kind.__name__} object of a worker")
         return method(instance, *args, **kwargs)
 
     return checked
@@ -252,7 +253,7 @@ HANDLERS.update(
         **dict.fromkeys(TYPING_DUNDERS, _typing),
         **dict.fromkeys(("__dataclass_fields__", "__dataclass_params__"), _copied),
         "__annotations__": _annotations,
-        "__init__": _initializer,
+        **dict.fromkeys(("__init__", "__get__", "__set__", "__delete__"), _bare),
         "__members__": _members,
     }
 )

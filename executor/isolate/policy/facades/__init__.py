@@ -1,5 +1,6 @@
 """The curated standard library of workers: every module a facade of its listed names."""
 
+import functools
 import importlib
 from typing import Any
 
@@ -53,4 +54,6 @@ def _shared(value: Any) -> Any:
         return dict(value)
     if type(value) is list:
         return list(value)
+    if type(value) is functools._lru_cache_wrapper:
+        return value.__wrapped__  # a worker could set attributes of the cache
     return value
