@@ -52,7 +52,8 @@ class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, consumer: Any) -> None:
         """Called after each connect, before the first message is taken."""
         consumer.task_consumer.no_ack = True
-        Taker(consumer.task_consumer.channel, self._engine.backlog)
+        engine = self._engine
+        Taker(consumer.task_consumer.channel, engine.backlog, engine.loop.call_soon)
         consumer.strategies = {
             name: strategy
             for name, strategy in consumer.strategies.items()

@@ -27,7 +27,7 @@ CLOSE_S = 2.5
 
 
 class Engine:
-    """Everything on one event loop. The public methods are called while it does not run."""
+    """Everything on one event loop. The public methods are for the thread that runs it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -65,11 +65,11 @@ class Engine:
         """Run these."""
         for each in invocations:
             begun = self.backlog.take(dispatch_queue(each.namespace))
-            self.loop.call_soon(self._ready.submit, each, begun)
+            self._ready.submit(each, begun)
 
     def submit_job(self, job: CompileJob) -> None:
         """Do this."""
-        self.loop.call_soon(self._ready.submit_job, job, self.backlog.take(COMPILE_QUEUE))
+        self._ready.submit_job(job, self.backlog.take(COMPILE_QUEUE))
 
     def listen(self, on_names: Callable[[], Any]) -> None:
         """Called from the loop: :attr:`names` has changed."""

@@ -2,9 +2,12 @@
 
 kombu's hub asks a poller which descriptors are ready. Ours waits by running the asyncio loop, so
 that a message costs no change of threads, and what lives on that loop goes on while Celery waits.
+What is to be read is read without ending the wait.
 """
 
 import asyncio
+from collections.abc import Callable
+from queue import Empty
 from typing import Any
 
 from kombu.asynchronous import Hub
@@ -26,7 +29,7 @@ class LoopHub(Hub):
         return called
 
     def _create_poller(self) -> None:
-        self._poller = LoopPoller(self._asyncio)
+        self._poller = LoopPoller(self._asyncio, self.readers)
         self._register_fd = self._poller.register
         self._unregister_fd = self._poller.unregister
         if self._waker is not None:
@@ -36,11 +39,13 @@ class LoopHub(Hub):
 class LoopPoller:
     """What kombu has epoll for."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, readers: dict[int, Any]) -> None:
         self._loop = loop
+        self._readers = readers
         self._watched: dict[int, int] = {}
         self._ready: list[tuple[int, int]] = []
         self._waiting = False
+        self._failure: Exception | None = None
 
     def register(self, fd: Any, events: int) -> None:
         """Watch a descriptor from now on. kombu says so again before each wait."""
@@ -64,7 +69,8 @@ class LoopPoller:
             self._loop.remove_writer(number)
 
     def poll(self, timeout_s: float | None) -> list[tuple[int, int]]:
-        """Run the loop until a descriptor is ready, for so long at most; which ones are."""
+        """Run the loop for so long, or until a descriptor is ready for which the hub has no reader;
+        which ones are. Raises what a reader raised."""
         timer = None if timeout_s is None else self._loop.call_later(timeout_s, self._loop.stop)
         self._waiting = True
         try:
@@ -73,6 +79,9 @@ class LoopPoller:
             self._waiting = False
             if timer is not None:
                 timer.cancel()
+        if (failure := self._failure) is not None:
+            self._failure = None
+            raise failure
         ready, self._ready = self._ready, []
         return ready
 
@@ -87,8 +96,22 @@ class LoopPoller:
             self.unregister(number)
 
     def _on_ready(self, number: int, event: int) -> None:
-        if self._waiting:
+        if not self._waiting:
+            return
+        reader = self._readers.get(number) if event == READ else None
+        if reader is None:
             self._ready.append((number, event))
+            self._loop.stop()
+        else:
+            self._read(*reader)
+
+    def _read(self, callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        try:
+            callback(*arguments)
+        except Empty:
+            pass
+        except Exception as exc:  # noqa: BLE001 - for the hub to judge
+            self._failure = exc
             self._loop.stop()
 
 

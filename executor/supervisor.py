@@ -66,6 +66,7 @@ class Supervisor:
     def __init__(self, settings: Settings, executor_id: str) -> None:
         self.settings = settings
         self.id = executor_id
+        self._loop = asyncio.get_running_loop()
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="registry")
         self.resolver = Resolver()
         self.budget = Budget(EXECUTOR_BYTES)
@@ -147,14 +148,14 @@ class Supervisor:
         """Run an invocation; ``begun`` is called when it waits no more, perhaps again at its
         end."""
         self._held.add(invocation.id)
-        self._tasks.add(asyncio.get_running_loop().create_task(self._run(invocation, begun)))
+        self._tasks.add(self._loop.create_task(self._run(invocation, begun)))
 
     def submit_job(self, job: CompileJob, over: Callable[[], None]) -> None:
         """Do a compile job."""
         self._spawn(self._compile(job)).add_done_callback(lambda _task: over())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
@@ -24,11 +25,15 @@ class Taker:
     """Stands in for the BRPOP of a kombu Redis channel, which takes one message.
 
     Without priorities a queue is one list. What is used of the channel is internal to kombu 5.7, to
-    which ``pyproject.toml`` holds us.
+    which ``pyproject.toml`` holds us. After it delivered it asks again by itself, but has the loop
+    begin first with what came.
     """
 
-    def __init__(self, channel: Any, backlog: Backlog) -> None:
+    def __init__(
+        self, channel: Any, backlog: Backlog, call_soon: Callable[[Callable[[], None]], object]
+    ) -> None:
         self._channel = channel
+        self._call_soon = call_soon
         self._backlog = backlog
         channel.qos.can_consume = backlog.has_room
         channel._brpop_start = self._start
@@ -67,7 +72,14 @@ class Taker:
         channel._queue_cycle.rotate(queue)
         for data in taken[1]:
             self._deliver(data, queue)
+        if not channel._closing:
+            self._call_soon(self._go_on)
         return True
+
+    def _go_on(self) -> None:
+        channel = self._channel
+        if not channel._in_poll and not channel._closing and self._backlog.has_room():
+            self._start()
 
     def _deliver(self, data: bytes, queue: str) -> None:
         try:
