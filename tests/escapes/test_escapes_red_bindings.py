@@ -125,6 +125,50 @@ OTHERS = [
     ),
 ]
 
+TABLES = [
+    escape(
+        f"the table behind a mapping proxy of {what}, by {how}",
+        f"""
+        import dataclasses, re
+        class Taker:
+            __hash__ = object.__hash__
+            def __eq__(self, other): self.got = other; return True
+            def __ror__(self, other): self.got = other; return self
+        taker = Taker()
+        {first}
+        {take}
+        taker.got["b"] = 5
+        if "b" in {second}: print("ESCAPED")
+        raise ValueError("nothing changed")
+        """,
+        reason,
+        twin,
+        prints,
+    )
+    for what, first, second, reason, twin, prints in (
+        (
+            "a pattern, which all share that compile the same text",
+            "proxy = re.compile('(?P<a>x)').groupindex",
+            "re.compile('(?P<a>x)').groupindex",
+            "nothing changed",
+            "import re, types\nm = re.match('(?P<a>x)(?P<b>y)', 'xy')\n"
+            "print(dict(m.re.groupindex), m.groupdict(), types.SimpleNamespace(groupindex=1))",
+            "{'a': 1, 'b': 2} {'a': 'x', 'b': 'y'} namespace(groupindex=1)",
+        ),
+        (
+            "a field without metadata, which all such fields share",
+            "proxy = dataclasses.field().metadata",
+            "dataclasses.field().metadata",
+            "does not support item assignment",
+            "import dataclasses\n@dataclasses.dataclass\nclass A:\n  a: int = 1\n"
+            "  b: int = dataclasses.field(default=2, metadata={'k': 3})\n"
+            "print([dict(f.metadata) for f in dataclasses.fields(A)], A())",
+            "[{}, {'k': 3}] A(a=1, b=2)",
+        ),
+    )
+    for how, take in (("comparison", "proxy == taker"), ("a reflected operator", "proxy | taker"))
+]
+
 FIELDS = [
     escape(
         "a field that is inherited beside text, so that it is read as the method of the text",
@@ -221,7 +265,7 @@ FIELDS = [
 ]
 
 
-@pytest.mark.parametrize("attempt", INITIALISERS + OTHERS + FIELDS, ids=lambda a: a.name)
+@pytest.mark.parametrize("attempt", INITIALISERS + OTHERS + TABLES + FIELDS, ids=lambda a: a.name)
 def test_an_attempt_on_bindings_is_refused_and_its_twin_runs(cell: Cell, attempt: Escape) -> None:
     """The hostile program is refused for the named reason; the twin prints what it should."""
     cell.refuses(attempt.hostile, attempt.reason)

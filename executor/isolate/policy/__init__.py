@@ -25,7 +25,7 @@ __all__ = [
     "warm_up",
 ]
 
-_REVISION = 5
+_REVISION = 6
 """Raised whenever the compiled form changes: code of another revision is compiled again."""
 
 POLICY_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}-{_REVISION}"

@@ -7,6 +7,8 @@ class's private fields from whatever they are called on.
 import dataclasses
 import re
 import sys
+import types
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from executor.isolate.policy import guards, ownership
@@ -98,3 +100,23 @@ def guard_dataclasses() -> None:
     if "exec" in namespace:
         raise RuntimeError("dataclasses.exec is taken")
     namespace["exec"] = run
+    if "_EMPTY_METADATA" not in namespace:
+        raise RuntimeError("dataclasses._EMPTY_METADATA is missing")
+    namespace["_EMPTY_METADATA"] = types.MappingProxyType(_Nothing())
+
+
+class _Nothing(Mapping[Any, Any]):
+    """The metadata of every field that has none. A dict would be handed to what it is compared
+    with, and be filled."""
+
+    def __getitem__(self, key: Any) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "{}"

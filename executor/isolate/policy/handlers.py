@@ -152,10 +152,12 @@ def _state(value: Any, name: str, get: Getter) -> Any:
     raise refused(value, name)
 
 
-def _members(value: Any, name: str, get: Getter) -> Any:
-    """``__members__``: a copy, since a mapping proxy hands its dict to a reflected operator."""
+def _mapping(value: Any, name: str, get: Getter) -> Any:
+    """A mapping proxy of the library: over a copy, since it hands its dict to what it meets in an
+    operator."""
     result = get(value, name)
-    return result if is_own(value) else types.MappingProxyType(dict(result))
+    shared = type(result) is types.MappingProxyType and not is_own(value)
+    return types.MappingProxyType(dict(result)) if shared else result
 
 
 _super_receiver = super.__dict__["__self__"]
@@ -254,6 +256,6 @@ HANDLERS.update(
         **dict.fromkeys(("__dataclass_fields__", "__dataclass_params__"), _copied),
         "__annotations__": _annotations,
         **dict.fromkeys(("__init__", "__get__", "__set__", "__delete__"), _bare),
-        "__members__": _members,
+        **dict.fromkeys(("__members__", "groupindex"), _mapping),
     }
 )

@@ -51,6 +51,7 @@ GUARDED_PUBLIC: dict[str, str] = {
     "get_stack": "returns frames",
     "print_stack": "prints frames, and source files",
     "parser": "leads from a path to a module",
+    "groupindex": "a pattern is shared by all that compile the same text, its table with it",
 }
 """Public names whose meaning depends on the object: read through a guard at run time."""
 

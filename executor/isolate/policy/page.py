@@ -56,7 +56,8 @@ An object is *your own* if a class statement of your worker made its class; so a
 - `getattr`, `setattr`, `vars`, `dir`, `operator.attrgetter`, `str.format` and `string.Formatter` follow the same rules as written attributes.
 - Annotations that are text are compiled by the same rules when `typing.get_type_hints` evaluates them, in your own module. It tells nothing of what you did not write.
 - A method of the library that is written in Python runs on objects of its own class only: `collections.UserList.copy(x)` needs a `UserList`.
-- `__new__` and `__subclasshook__` are defined with `def`. What `__new__` returns is your own object or plain data.
+- `__new__` and `__subclasshook__` are defined with `def`. What `__new__` returns is your own object or plain data, what `__getattribute__` gives for `__class__` a class.
+- A field of a dataclass cannot be called as a guarded name (below) of a class of the library that is extended with it.
 - A class pattern with positional parts cannot stand in a class body.
 - `copy.copy` and `copy.deepcopy` copy your own objects and data of the library, and refuse the rest.
 - `asyncio.Future()` and `asyncio.Task()` belong to the one event loop; an object of yours is not a future, but can be awaited.
