@@ -11,10 +11,15 @@ import os
 import platform
 import statistics
 import sys
+import time
 from dataclasses import dataclass, field
 
 from bench.policy.contenders import Child, Contender, Guarded
 from bench.policy.workload import PROGRAMS
+from executor.isolate.policy import compile_sources
+
+ONCE = frozenset({"definitions"})
+"""Programs that do what a worker does when it is loaded. They do not count for the mean."""
 
 TARGET_NS = 25_000_000
 """CPU time of one timed run: the program is repeated until it takes so long."""
@@ -33,7 +38,8 @@ class Row:
     def __str__(self) -> str:
         plain_ms, guarded = map(statistics.median, (self.plain_ms, self.guarded))
         stock = f"{statistics.median(self.stock):>7.2f}" if self.stock else "refused"
-        spread = (max(self.guarded) - min(self.guarded)) / 2
+        quarters = statistics.quantiles(self.guarded, n=4) if len(self.guarded) > 1 else [0, 0, 0]
+        spread = (quarters[2] - quarters[0]) / 2
         line = f"{self.name:<20}{plain_ms:>9.2f} ms{plain_ms * guarded:>9.2f} ms"
         return f"{line}{guarded:>7.2f} ±{spread:.2f}{stock:>10}  {self.refused}".rstrip()
 
@@ -89,16 +95,42 @@ async def main(rounds: int, names: list[str]) -> None:
     for name in names:
         rows.append(await measure(name, rounds, contenders))
         print(rows[-1], flush=True)
+    summarize([row for row in rows if row.name not in ONCE])
     for contender in (contenders.plain, contenders.guarded, contenders.stock):
         await contender.close()
-    summarize(rows)
 
 
 def summarize(rows: list[Row]) -> None:
+    if not rows:
+        return
     guarded = [statistics.median(row.guarded) for row in rows]
     stock = [statistics.median(row.stock) for row in rows if row.stock]
     print(f"\ngeometric mean: policy {mean(guarded)}, worst {max(guarded):.2f};", end=" ")
     print(f"stock {mean(stock)} over the {len(stock)} of {len(rows)} that it runs")
+    print(compile_rate())
+
+
+def compile_rate() -> str:
+    """Lines of the programs that are compiled in a second of CPU time."""
+    sources = {f"{name}.py": text.encode() for name, text in PROGRAMS.items()}
+    lines = sum(text.count("\n") for text in PROGRAMS.values())
+
+    def plain() -> None:
+        for name, text in sources.items():
+            compile(text, name, "exec", dont_inherit=True)
+
+    def guarded() -> None:
+        assert not compile_sources(sources, "nbody.py").errors
+
+    rates = []
+    for step in (plain, guarded):
+        taken = []
+        for _ in range(5):
+            started = time.process_time()
+            step()
+            taken.append(time.process_time() - started)
+        rates.append(lines / statistics.median(taken))
+    return f"compiled lines a second: plain {rates[0]:,.0f}, policy {rates[1]:,.0f}"
 
 
 def mean(ratios: list[float]) -> str:

@@ -4,7 +4,6 @@ import enum
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from executor.isolate.policy import ownership
 from executor.isolate.policy.names import (
     ENUM_NAMES,
     GUARDED_PUBLIC,
@@ -19,7 +18,9 @@ from executor.isolate.policy.names import (
 from executor.isolate.policy.ownership import (
     is_class,
     is_own,
+    is_own_function,
     is_own_module,
+    own_classes,
 )
 
 Getter = Callable[[Any, str], Any]
@@ -127,7 +128,8 @@ def write(value: Any) -> Any:
     Raises:
         TypeError: it is an object of the runtime or of the library.
     """
-    if type(value) in ownership.own_classes or type(value) in writable_types or is_own(value):
+    kind = type(value)
+    if kind in own_classes or kind in writable_types or is_own_function(value) or is_own(value):
         return value
     if isinstance(value, BaseException) and not isinstance(value, BaseExceptionGroup):
         return value

@@ -32,9 +32,10 @@ own_classes: set[type] = set()
 _namespaces: dict[int, dict[str, Any]] = {}
 _files: set[str] = set()
 _modules: dict[int, types.ModuleType] = {}
-_functions: set[weakref.ref[types.FunctionType]] = set()
-"""Own functions that were asked about. Reading their code object sets off an audit event, which
-takes longer than all else; whose a function is never changes."""
+_Function = types.FunctionType
+_functions: dict[weakref.ref[_Function], weakref.ref[_Function]] = {}
+"""Own functions that were asked about, with what forgets each when it is gone. Reading their code
+object sets off an audit event, which takes longer than all else; whose a function is stays."""
 
 
 def adopt_module(module: types.ModuleType, file: str) -> None:
@@ -68,14 +69,15 @@ def is_own_class(cls: object) -> bool:
 
 def is_own_function(value: object) -> bool:
     """Whether source of the worker made this function, and not a library on its behalf."""
-    if type(value) is not types.FunctionType:
+    return type(value) is _Function and (weakref.ref(value) in _functions or _found_own(value))
+
+
+def _found_own(function: types.FunctionType) -> bool:
+    if id(function.__globals__) not in _namespaces or function.__code__.co_filename not in _files:
         return False
-    if weakref.ref(value) in _functions:
-        return True
-    if id(value.__globals__) in _namespaces and value.__code__.co_filename in _files:
-        _functions.add(weakref.ref(value, _functions.discard))
-        return True
-    return False
+    key = weakref.ref(function)
+    _functions[key] = weakref.ref(function, lambda _gone: _functions.pop(key, None))
+    return True
 
 
 def is_own_module(value: object) -> bool:
