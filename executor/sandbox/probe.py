@@ -127,7 +127,9 @@ FACILITIES = (
     Facility("dumpable", "no memory read by processes of the same user", identity.hide_memory),
     Facility("rlimits", "memory, processes, descriptors, files, stack", _prlimit),
     Facility("pidfd", "kills reach the isolate and no other process", _pidfd),
-    Facility("cgroup2", "memory and CPU of all isolates together", _cgroup_delegation, False),
+    Facility(
+        "cgroup2", "what all isolates together use, if you bound it", _cgroup_delegation, False
+    ),
 )
 
 

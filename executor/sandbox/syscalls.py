@@ -52,6 +52,8 @@ _MSG_DONTWAIT, _MSG_WAITALL, _MSG_NOSIGNAL = 0x40, 0x100, 0x4000
 _SEND_FLAGS = Arg(3, (0,), mask=0xFFFFFFFF & ~(_MSG_DONTWAIT | _MSG_NOSIGNAL))
 _RECV_FLAGS = Arg(3, (0,), mask=0xFFFFFFFF & ~(_MSG_DONTWAIT | _MSG_WAITALL))
 
+_MAP_HUGETLB = 0x40000
+_CLOCKS = Arg(0, tuple(range(12)))
 _MADV_DONTNEED, _MADV_FREE = 4, 8
 _FUTEX_WAIT, _FUTEX_WAKE, _FUTEX_WAIT_BITSET, _FUTEX_WAKE_BITSET = 0, 1, 9, 10
 _FUTEX_OPTIONS = 128 | 256  # private, real-time clock
@@ -79,7 +81,11 @@ ALLOWED = (
     Allow("readv", "as read"),
     Allow("writev", "as write"),
     Allow("brk", "the heap"),
-    Allow("mmap", "the heap; never executable", (_NOT_EXECUTABLE,)),
+    Allow(
+        "mmap",
+        "the heap; never executable, and never of the machine's own stock of huge pages",
+        (_NOT_EXECUTABLE, Arg(3, (0,), mask=_MAP_HUGETLB)),
+    ),
     Allow("munmap", "the heap"),
     Allow("mremap", "the heap grows in place; the protection stays"),
     Allow("mprotect", "the heap; never executable", (_NOT_EXECUTABLE,)),
@@ -100,11 +106,16 @@ ALLOWED = (
             ),
         ),
     ),
-    Allow("clock_gettime", "time, where the vDSO does not answer"),
-    Allow("clock_getres", "time.get_clock_info"),
+    Allow(
+        "clock_gettime",
+        "time, where the vDSO does not answer; other numbers are clocks of other processes",
+        (_CLOCKS,),
+        otherwise=errno.EINVAL,
+    ),
+    Allow("clock_getres", "time.get_clock_info", (_CLOCKS,), otherwise=errno.EINVAL),
     Allow("gettimeofday", "time"),
     Allow("time", "time"),
-    Allow("clock_nanosleep", "sleeping"),
+    Allow("clock_nanosleep", "sleeping", (_CLOCKS,), otherwise=errno.EINVAL),
     Allow("nanosleep", "sleeping"),
     Allow("restart_syscall", "the kernel resumes an interrupted sleep with it"),
     Allow("getrandom", "random numbers: secrets, uuid"),

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from typing import Any, NoReturn
 
 from executor.isolate.door import Door
@@ -18,7 +19,9 @@ from executor.isolate.frames import Failed, Invoke, Load, Loaded, Ready, Returne
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 
-KNOWN = {module.__name__: module for module in (ctypes, errno, mmap, os, socket, struct, threading)}
+KNOWN = {
+    module.__name__: module for module in (ctypes, errno, mmap, os, socket, struct, threading, time)
+}
 
 
 def syscall(number: int, *arguments: int | bytes | None) -> int:

@@ -1,15 +1,25 @@
 """System calls from native code in a real isolate: what ends it, what fails, what works."""
 
+import asyncio
 import errno
 import platform
 
 import pytest
+from sandbox_rig import MEMORY_BYTES, Native, Raised
 
-from executor.cell import Death
+from executor.cell import Death, IsolateDied
+from executor.sandbox.syscalls import NUMBERS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 X86 = platform.machine() == "x86_64"
+
+
+PROBES = {335, 336}
+"""uretprobe(2) and uprobe(2), which x86_64 kernels since 6.14 and 6.18 call for themselves."""
+
+MAX_NUMBER = 480
+"""Past the last system call of this year's kernels."""
 
 
 def number(x86_64: int, aarch64: int) -> int:
@@ -100,6 +110,39 @@ ENDS = {
     "affinity": "os.sched_setaffinity(0, [0])",
     "seccomp": f"syscall({number(317, 277)}, 1, 0, 0)",
     "landlock": "syscall(444, 0, 0, 1)",
+    "landlock's rules": "syscall(445, 3, 1, bytes(16), 0)",
+    "landlock upon oneself": "syscall(446, 3, 0)",
+    "seccomp's notifications": f"syscall({number(317, 277)}, 3, 0, 0)",
+    "quotas": f"syscall({number(179, 60)}, 0x800007 << 8, b'/', 0, bytes(64))",
+    "quotas of a descriptor": "syscall(443, 3, 0, 0, 0)",
+    "open_tree": "syscall(428, -100, b'/', 1)",
+    "move_mount": "syscall(429, -100, b'/', -100, b'/', 0)",
+    "fsconfig": "syscall(431, 3, 0, 0, 0, 0)",
+    "fsmount": "syscall(432, 3, 0, 0)",
+    "mount_setattr": "syscall(442, -100, b'/', 0, bytes(32), 32)",
+    "listmount": "syscall(458, bytes(24), bytes(8), 1, 0)",
+    "asynchronous input": f"syscall({number(206, 0)}, 1, bytes(8))",
+    "locks of another": f"syscall({number(274, 100)}, 1, bytes(8), bytes(8))",
+    "pages of another": f"syscall({number(279, 239)}, 1, 0, 0, 0, 0, 0)",
+    "what is in memory": f"syscall({number(27, 232)}, 0, 4096, bytes(8))",
+    "signal through a descriptor": "syscall(424, 3, 9, 0, 0)",
+    "queued signal to a thread": f"syscall({number(297, 240)}, 1, 1, 9, 0)",
+    "many messages": f"syscall({number(307, 269)}, 3, 0, 0, 0)",
+    "many receipts": f"syscall({number(299, 243)}, 3, 0, 0, 0, 0)",
+    "accept": f"syscall({number(43, 202)}, 3, 0, 0)",
+    "bind": f"syscall({number(49, 200)}, 3, bytes(16), 16)",
+    "connect": f"syscall({number(42, 203)}, 3, bytes(16), 16)",
+    "who is at the other end": "sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)",
+    "sendfile": f"syscall({number(40, 71)}, 3, 3, 0, 1)",
+    "dup3": f"syscall({number(292, 24)}, 3, 9, 0)",
+    "wait": "os.waitpid(-1, 0)",
+    "an interval timer": f"syscall({number(38, 103)}, 1, bytes(32), 0)",
+    "huge pages": "mmap.mmap(-1, 1 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)",
+    "code made writable and executable again": (
+        "at = ctypes.cast(libc.getpid, ctypes.c_void_p).value & -4096\n"
+        "assert libc.mprotect(ctypes.c_void_p(at), 4096, 1) == 0\n"
+        "libc.mprotect(ctypes.c_void_p(at), 4096, 5)"
+    ),
     "kernel module": f"syscall({number(313, 273)}, 3, b'', 0)",
     "kexec": f"syscall({number(246, 104)}, 0, 0, 0, 0)",
     "reboot": f"syscall({number(169, 142)}, 0, 0, 0, 0)",
@@ -133,6 +176,77 @@ if X86:
     }
 
 
+FAULTS = {
+    "written memory": (
+        "m = mmap.mmap(-1, 4096); m[0] = 0xC3\nat = ctypes.addressof(ctypes.c_char.from_buffer(m))"
+    ),
+    "the heap": "b = ctypes.create_string_buffer(bytes([0xC3]) * 64); at = ctypes.addressof(b)",
+    "an object": "at = id(None)",
+}
+
+
+@pytest.mark.parametrize("code", FAULTS.values(), ids=FAULTS.keys())
+async def test_no_memory_that_can_be_written_can_be_run(cell, code) -> None:
+    """Native code that jumps into what it wrote dies of it: there is no place for new code."""
+    died = await cell.death(f"{code}\nctypes.CFUNCTYPE(None)(at)()")
+
+    assert died.death is Death.FAULT
+
+
+async def test_code_that_is_there_can_be_run(cell) -> None:
+    """The twin: a jump to a function of libc's, by its address."""
+    code = "at = ctypes.cast(libc.getpid, ctypes.c_void_p).value\n"
+    assert await cell.run(f"{code}result = ctypes.CFUNCTYPE(ctypes.c_int)(at)() == os.getpid()")
+
+
+async def test_a_callback_from_c_cannot_be_made(cell) -> None:
+    """A trampoline needs executable memory, which ctypes gets by no way it knows."""
+    code = "ctypes.CFUNCTYPE(None)(lambda: None)()\nresult = 'called'"
+    with pytest.raises((Raised, IsolateDied), match=r"MemoryError|refused system call"):
+        await cell.run(code)
+
+
+@pytest.mark.skipif(not X86, reason="an entry of this architecture's")
+async def test_the_entry_for_32_bit_programs_is_shut(cell) -> None:
+    """The instruction lies about in libraries, and needs no new code: the kernel ends who uses it.
+    Where it knows no such programs at all, it is a fault."""
+    code = (
+        "at = ctypes.cast(libc.syscall, ctypes.c_void_p).value & -4096\n"
+        "found = -1\n"
+        "while found < 0:\n"
+        "    found = ctypes.string_at(at, 4096).find(bytes([0xCD, 0x80]))\n"
+        "    at += 4096\n"
+        "ctypes.CFUNCTYPE(ctypes.c_int)(at - 4096 + found)()"
+    )
+    died = await cell.death(code)
+
+    assert died.death in (Death.REFUSED_CALL, Death.FAULT)
+
+
+async def test_every_number_that_no_table_names_ends_the_isolate(zygote) -> None:
+    """All that this kernel could know by number, tried one by one in real isolates. The kernel
+    itself passes the calls of its probes by every filter; they do nothing for who is not probed."""
+    listed = {both[0 if X86 else 1] for both in NUMBERS.values()}
+    numbers = [one for one in range(MAX_NUMBER) if one not in listed]
+
+    async def end_of(one: int) -> Death | int:
+        isolate = await zygote.fork(MEMORY_BYTES)
+        try:
+            answer = await Native(isolate).run(f"result = syscall({one}, 0, 0, 0, 0, 0, 0)")
+        except IsolateDied as died:
+            return died.death
+        isolate.kill()
+        return answer
+
+    ends = {}
+    for at in range(0, len(numbers), 8):
+        batch = numbers[at : at + 8]
+        ends |= dict(zip(batch, await asyncio.gather(*map(end_of, batch)), strict=True))
+    past = {one: end for one, end in ends.items() if end is not Death.REFUSED_CALL}
+    assert set(past) <= (PROBES if X86 else set())
+    assert all(end is Death.FAULT or end < 0 for end in past.values())
+
+
 @pytest.mark.parametrize("code", ENDS.values(), ids=ENDS.keys())
 async def test_a_dangerous_call_ends_the_isolate(cell, code) -> None:
     """The kernel kills the isolate at the call (SIGSYS), and not for any other reason."""
@@ -157,6 +271,11 @@ FAILS = {
     "duplicate of the door": ("import fcntl; fcntl.fcntl(3, fcntl.F_DUPFD, 3)", errno.EPERM),
     "owner of the door": ("import fcntl; fcntl.fcntl(3, fcntl.F_SETOWN, 1)", errno.EPERM),
     "keys pushed into a terminal": ("check(libc.ioctl(3, 0x5412, b'x'))", errno.ENOTTY),
+    "clock of the zygote": ("time.clock_gettime_ns((~1 << 3) | 2)", errno.EINVAL),
+    "sleep on the zygote's clock": (
+        "check(-libc.clock_nanosleep(ctypes.c_int((~1 << 3) | 2), 0, bytes(16), 0))",
+        errno.EINVAL,
+    ),
     "raise of a limit": (
         f"check(syscall({number(302, 261)}, 0, 9, bytes(16), 0))",
         errno.EPERM,
@@ -196,6 +315,8 @@ WORKS = {
     "memory given back": "mmap.mmap(-1, 4096).madvise(mmap.MADV_DONTNEED); result = 7",
     "random numbers": "result = len(os.urandom(7))",
     "time": "import time; time.sleep(0.001); result = 7 if time.time() > 1e9 else 0",
+    "its own clocks": "result = 7 if time.process_time() > 0 < time.thread_time() else 0",
+    "clocks of the machine": "result = 7 + sum(time.clock_gettime(n) < 0 for n in (0, 1, 4, 7))",
     "a lock": "l = threading.Lock(); l.acquire(); result = 7 - l.acquire(timeout=0.001)",
     "its own number": "result = 7 if os.getpid() > 1 else 0",
     "its limits, read": "import resource; result = 7 + resource.getrlimit(resource.RLIMIT_CORE)[0]",
