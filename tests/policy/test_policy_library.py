@@ -3,6 +3,8 @@
 import pytest
 from policy_cell import Cell
 
+from executor.isolate.policy.facades import FACADE_NAMES, HINTS
+
 FILES = {
     "settings.ini": "[server]\nport = 80\n",
     "data/people.json": '{"name": "Ann"}',
@@ -276,3 +278,13 @@ def test_modules_that_had_taken_the_librarys_copy_have_the_guarded_one(cell: Cel
         "print(m.as_string().splitlines()[-1], type(copy.deepcopy(m).preamble).__name__)",
         "=FC Part",
     )
+
+
+def test_what_is_not_there_says_what_to_use_instead(cell: Cell) -> None:
+    """Each module with a hint is missing, warns at upload and fails when its import runs."""
+    assert not HINTS.keys() & FACADE_NAMES
+    lines = [f"try: import {name}\nexcept ImportError as e: print(e)" for name in HINTS]
+    outcome = cell.run("\n".join(lines))
+    assert outcome.refusal == ""
+    assert all(hint in line for hint, line in zip(HINTS.values(), outcome.log, strict=True))
+    assert all(any(f'"{name}"' in w for w in outcome.warnings) for name in HINTS)

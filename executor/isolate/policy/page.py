@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from executor.isolate.policy import bounds, building, names
 from executor.isolate.policy.builtin_names import base_builtins
+from executor.isolate.policy.facades.absent import HINTS
 from executor.isolate.policy.facades.compression import MAX_OUTPUT_BYTES
-from executor.isolate.policy.facades.table import HINTS, MODULES
+from executor.isolate.policy.facades.table import MODULES
 from executor.isolate.policy.sources import PLATFORM_MODULES, VENDORED
 from executor.isolate.policy.writable import WRITABLE
 

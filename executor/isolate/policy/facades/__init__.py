@@ -4,9 +4,10 @@ import functools
 import importlib
 from typing import Any
 
+from executor.isolate.policy.facades.absent import HINTS
 from executor.isolate.policy.facades.facade import Facade, make_facade
 from executor.isolate.policy.facades.replacements import REAL_NAMES, REPLACEMENTS
-from executor.isolate.policy.facades.table import FACADE_NAMES, HINTS, MODULES
+from executor.isolate.policy.facades.table import FACADE_NAMES, MODULES
 from executor.isolate.policy.receivers import guard
 
 __all__ = ["FACADE_NAMES", "HINTS", "MODULES", "Facade", "library", "make_facade"]

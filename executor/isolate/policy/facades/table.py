@@ -7,6 +7,14 @@ guarded versions (:mod:`executor.isolate.policy.facades.replacements`).
 import errno
 from dataclasses import dataclass, field
 
+from executor.isolate.policy.facades.absent import (
+    NO_CODE,
+    NO_FILES,
+    NO_NET,
+    NO_PROCESS,
+    NO_THREADS,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -19,12 +27,6 @@ class Entry:
         """The names as a list."""
         return self.names.split()
 
-
-_NO_FILES = "a worker has only the files uploaded with it; use a binding such as KV"
-_NO_NET = "a worker has no sockets; use fetch() from workers"
-_NO_PROCESS = "a worker cannot start processes"
-_NO_THREADS = "a worker has one thread; use asyncio tasks"
-_NO_CODE = "code cannot be made at run time"
 
 MODULES: dict[str, Entry] = {
     "__future__": Entry(
@@ -40,7 +42,7 @@ MODULES: dict[str, Entry] = {
         "SUPPRESS ZERO_OR_MORE"
     ),
     "array": Entry("array ArrayType typecodes"),
-    "ast": Entry("literal_eval", {"parse": _NO_CODE, "walk": _NO_CODE}),
+    "ast": Entry("literal_eval", {"parse": NO_CODE, "walk": NO_CODE}),
     "asyncio": Entry(
         "ALL_COMPLETED FIRST_COMPLETED FIRST_EXCEPTION AbstractEventLoop Barrier "
         "BoundedSemaphore BrokenBarrierError CancelledError Condition Event Future Handle "
@@ -54,25 +56,25 @@ MODULES: dict[str, Entry] = {
             "Runner": "the platform runs the loop; await the coroutine",
             "new_event_loop": "the platform runs the loop",
             "all_tasks": "the runtime's own tasks are among them; keep your tasks in a set",
-            "open_connection": _NO_NET,
-            "start_server": _NO_NET,
-            "create_subprocess_exec": _NO_PROCESS,
-            "create_subprocess_shell": _NO_PROCESS,
-            "run_coroutine_threadsafe": _NO_THREADS,
+            "open_connection": NO_NET,
+            "start_server": NO_NET,
+            "create_subprocess_exec": NO_PROCESS,
+            "create_subprocess_shell": NO_PROCESS,
+            "run_coroutine_threadsafe": NO_THREADS,
         },
     ),
     "base64": Entry(
         "a85decode a85encode b16decode b16encode b32decode b32encode b32hexdecode b32hexencode "
         "b64decode b64encode b85decode b85encode decodebytes encodebytes standard_b64decode "
         "standard_b64encode urlsafe_b64decode urlsafe_b64encode",
-        {"encode": _NO_FILES, "decode": _NO_FILES},
+        {"encode": NO_FILES, "decode": NO_FILES},
     ),
     "binascii": Entry(
         "Error Incomplete a2b_base64 a2b_hex a2b_qp a2b_uu b2a_base64 b2a_hex b2a_qp b2a_uu "
         "crc32 crc_hqx hexlify unhexlify"
     ),
     "bisect": Entry("bisect bisect_left bisect_right insort insort_left insort_right"),
-    "bz2": Entry("compress decompress", {"open": _NO_FILES, "BZ2File": _NO_FILES}),
+    "bz2": Entry("compress decompress", {"open": NO_FILES, "BZ2File": NO_FILES}),
     "calendar": Entry(
         "Calendar FRIDAY HTMLCalendar IllegalMonthError IllegalWeekdayError MONDAY SATURDAY "
         "SUNDAY THURSDAY TUESDAY TextCalendar WEDNESDAY calendar day_abbr day_name firstweekday "
@@ -104,7 +106,7 @@ MODULES: dict[str, Entry] = {
     "concurrent.futures": Entry(
         "ALL_COMPLETED BrokenExecutor CancelledError Executor FIRST_COMPLETED FIRST_EXCEPTION "
         "Future InvalidStateError ThreadPoolExecutor TimeoutError as_completed wait",
-        {"ProcessPoolExecutor": _NO_PROCESS},
+        {"ProcessPoolExecutor": NO_PROCESS},
     ),
     "configparser": Entry(
         "BasicInterpolation ConfigParser DEFAULTSECT DuplicateOptionError DuplicateSectionError "
@@ -117,7 +119,7 @@ MODULES: dict[str, Entry] = {
         "AbstractAsyncContextManager AbstractContextManager AsyncContextDecorator AsyncExitStack "
         "ContextDecorator ExitStack aclosing asynccontextmanager closing contextmanager "
         "nullcontext redirect_stderr redirect_stdout suppress",
-        {"chdir": _NO_FILES},
+        {"chdir": NO_FILES},
     ),
     "contextvars": Entry("Context ContextVar Token copy_context"),
     "copy": Entry("Error copy deepcopy"),
@@ -147,7 +149,7 @@ MODULES: dict[str, Entry] = {
         "Differ HtmlDiff IS_CHARACTER_JUNK IS_LINE_JUNK SequenceMatcher context_diff diff_bytes "
         "get_close_matches ndiff restore unified_diff"
     ),
-    "email": Entry("message_from_bytes message_from_string", {"message_from_file": _NO_FILES}),
+    "email": Entry("message_from_bytes message_from_string", {"message_from_file": NO_FILES}),
     "email.encoders": Entry("encode_7or8bit encode_base64 encode_noop encode_quopri"),
     "email.errors": Entry(
         "BoundaryError CharsetError HeaderDefect HeaderParseError HeaderWriteError MessageDefect "
@@ -192,12 +194,12 @@ MODULES: dict[str, Entry] = {
     ),
     "getopt": Entry("GetoptError error getopt gnu_getopt"),
     "graphlib": Entry("CycleError TopologicalSorter"),
-    "gzip": Entry("BadGzipFile compress decompress", {"open": _NO_FILES, "GzipFile": _NO_FILES}),
+    "gzip": Entry("BadGzipFile compress decompress", {"open": NO_FILES, "GzipFile": NO_FILES}),
     "hashlib": Entry(
         "algorithms_available algorithms_guaranteed blake2b blake2s md5 new pbkdf2_hmac scrypt "
         "sha1 sha224 sha256 sha384 sha3_224 sha3_256 sha3_384 sha3_512 sha512 shake_128 "
         "shake_256",
-        {"file_digest": _NO_FILES},
+        {"file_digest": NO_FILES},
     ),
     "heapq": Entry("heapify heappop heappush heappushpop heapreplace merge nlargest nsmallest"),
     "hmac": Entry("HMAC compare_digest digest new"),
@@ -206,7 +208,7 @@ MODULES: dict[str, Entry] = {
     "html.entities": Entry("codepoint2name entitydefs html5 name2codepoint"),
     "http": Entry("HTTPMethod HTTPStatus"),
     "http.cookies": Entry("BaseCookie CookieError Morsel SimpleCookie"),
-    "importlib": Entry("import_module", {"reload": _NO_CODE, "util": _NO_CODE}),
+    "importlib": Entry("import_module", {"reload": NO_CODE, "util": NO_CODE}),
     "inspect": Entry(
         "BoundArguments FullArgSpec Parameter Signature cleandoc get_annotations getdoc "
         "getfullargspec getmembers isabstract isasyncgen isasyncgenfunction isawaitable isbuiltin "
@@ -222,7 +224,7 @@ MODULES: dict[str, Entry] = {
     "io": Entry(
         "BufferedIOBase BufferedReader BytesIO DEFAULT_BUFFER_SIZE IOBase RawIOBase SEEK_CUR "
         "SEEK_END SEEK_SET StringIO TextIOBase TextIOWrapper UnsupportedOperation open",
-        {"FileIO": _NO_FILES},
+        {"FileIO": NO_FILES},
     ),
     "ipaddress": Entry(
         "AddressValueError IPv4Address IPv4Interface IPv4Network IPv6Address IPv6Interface "
@@ -230,7 +232,7 @@ MODULES: dict[str, Entry] = {
         "ip_interface ip_network summarize_address_range v4_int_to_packed v6_int_to_packed"
     ),
     "itertools": Entry(
-        "accumulate chain combinations combinations_with_replacement compress count cycle "
+        "accumulate batched chain combinations combinations_with_replacement compress count cycle "
         "dropwhile filterfalse groupby islice pairwise permutations product repeat starmap "
         "takewhile tee zip_longest"
     ),
@@ -241,27 +243,27 @@ MODULES: dict[str, Entry] = {
         "NOTSET NullHandler StreamHandler WARN WARNING addLevelName basicConfig captureWarnings "
         "critical debug disable error exception getLevelName getLogger info log raiseExceptions "
         "root shutdown warn warning",
-        {"FileHandler": _NO_FILES},
+        {"FileHandler": NO_FILES},
     ),
     "logging.config": Entry(
         "dictConfig",
-        {"fileConfig": "use dictConfig()", "listen": _NO_NET},
+        {"fileConfig": "use dictConfig()", "listen": NO_NET},
     ),
     "lzma": Entry(
         "CHECK_CRC32 CHECK_CRC64 CHECK_NONE CHECK_SHA256 FORMAT_ALONE FORMAT_AUTO FORMAT_RAW "
         "FORMAT_XZ LZMAError PRESET_DEFAULT PRESET_EXTREME compress decompress",
-        {"open": _NO_FILES, "LZMAFile": _NO_FILES},
+        {"open": NO_FILES, "LZMAFile": NO_FILES},
     ),
     "math": Entry(
         "acos acosh asin asinh atan atan2 atanh cbrt ceil comb copysign cos cosh degrees dist e "
         "erf erfc exp exp2 expm1 fabs factorial floor fmod frexp fsum gamma gcd hypot inf isclose "
         "isfinite isinf isnan isqrt lcm ldexp lgamma log log10 log1p log2 modf nan nextafter perm "
-        "pi pow prod radians remainder sin sinh sqrt tan tanh tau trunc ulp"
+        "pi pow prod radians remainder sin sinh sqrt sumprod tan tanh tau trunc ulp fma"
     ),
     "mimetypes": Entry(
         "add_type common_types encodings_map guess_all_extensions guess_extension guess_type "
         "suffix_map types_map",
-        {"init": _NO_FILES, "read_mime_types": _NO_FILES, "MimeTypes": _NO_FILES},
+        {"init": NO_FILES, "read_mime_types": NO_FILES, "MimeTypes": NO_FILES},
     ),
     "numbers": Entry("Complex Integral Number Rational Real"),
     "operator": Entry(
@@ -277,10 +279,10 @@ MODULES: dict[str, Entry] = {
             **dict.fromkeys(
                 ("open", "mkdir", "makedirs", "remove", "rename", "scandir", "stat", "unlink",
                  "chdir", "rmdir"),
-                _NO_FILES,
+                NO_FILES,
             ),
             **dict.fromkeys(
-                ("system", "popen", "fork", "execv", "spawnv", "kill", "getpid"), _NO_PROCESS
+                ("system", "popen", "fork", "execv", "spawnv", "kill", "getpid"), NO_PROCESS
             ),
         },
     ),
@@ -288,7 +290,7 @@ MODULES: dict[str, Entry] = {
         "abspath altsep basename commonpath commonprefix curdir devnull dirname exists expanduser "
         "extsep getsize isabs isdir isfile islink join lexists normcase normpath pardir pathsep "
         "realpath relpath sep split splitdrive splitext",
-        {"getmtime": _NO_FILES},
+        {"getmtime": NO_FILES},
     ),
     "pathlib": Entry("Path PosixPath PurePath PurePosixPath"),
     "platform": Entry(
@@ -298,18 +300,19 @@ MODULES: dict[str, Entry] = {
     "posixpath": Entry("basename commonpath dirname isabs join normpath sep split splitext"),
     "pprint": Entry("PrettyPrinter isreadable isrecursive pformat pp pprint saferepr"),
     "queue": Entry(
-        "Empty Full LifoQueue PriorityQueue Queue SimpleQueue",
+        "Empty Full LifoQueue PriorityQueue Queue ShutDown SimpleQueue",
     ),
     "quopri": Entry("decodestring encodestring"),
     "random": Entry(
-        "Random SystemRandom betavariate choice choices expovariate gammavariate gauss "
+        "Random SystemRandom betavariate binomialvariate choice choices expovariate gammavariate "
+        "gauss "
         "getrandbits getstate lognormvariate normalvariate paretovariate randbytes randint random "
         "randrange sample seed setstate shuffle triangular uniform vonmisesvariate weibullvariate"
     ),
     "re": Entry(
-        "A ASCII DOTALL I IGNORECASE L LOCALE M MULTILINE Match NOFLAG Pattern RegexFlag S U "
-        "UNICODE VERBOSE X compile error escape findall finditer fullmatch match purge search "
-        "split sub subn",
+        "A ASCII DOTALL I IGNORECASE L LOCALE M MULTILINE Match NOFLAG Pattern PatternError "
+        "RegexFlag S U UNICODE VERBOSE X compile error escape findall finditer fullmatch match "
+        "purge search split sub subn",
         {"Scanner": "undocumented"},
     ),
     "reprlib": Entry("Repr recursive_repr repr"),
@@ -345,7 +348,7 @@ MODULES: dict[str, Entry] = {
     "threading": Entry(
         "Barrier BoundedSemaphore BrokenBarrierError Condition Event Lock RLock Semaphore "
         "active_count current_thread enumerate get_ident local main_thread",
-        {"Thread": _NO_THREADS, "Timer": _NO_THREADS},
+        {"Thread": NO_THREADS, "Timer": NO_THREADS},
     ),
     "time": Entry(
         "altzone asctime ctime daylight gmtime localtime mktime monotonic monotonic_ns "
@@ -397,7 +400,7 @@ MODULES: dict[str, Entry] = {
         "UCD bidirectional category combining decimal decomposition digit east_asian_width "
         "is_normalized lookup mirrored name normalize numeric ucd_3_2_0 unidata_version"
     ),
-    "urllib": Entry("", {"request": _NO_NET}),
+    "urllib": Entry("", {"request": NO_NET}),
     "urllib.error": Entry("ContentTooShortError URLError", {"HTTPError": "fetch() raises none"}),
     "urllib.parse": Entry(
         "DefragResult DefragResultBytes ParseResult ParseResultBytes SplitResult SplitResultBytes "
@@ -434,30 +437,8 @@ MODULES: dict[str, Entry] = {
     ),
     "zoneinfo": Entry(
         "InvalidTZPathWarning ZoneInfo ZoneInfoNotFoundError available_timezones",
-        {"reset_tzpath": _NO_FILES, "TZPATH": _NO_FILES},
+        {"reset_tzpath": NO_FILES, "TZPATH": NO_FILES},
     ),
 }  # fmt: skip
-
-HINTS: dict[str, str] = {
-    "aiohttp": "use fetch() from workers",
-    "httpx": "use fetch() from workers",
-    "requests": "use fetch() from workers",
-    "urllib.request": "use fetch() from workers",
-    "http.client": "use fetch() from workers",
-    "socket": "use fetch() from workers",
-    "ssl": "use fetch() from workers",
-    "subprocess": _NO_PROCESS,
-    "multiprocessing": _NO_PROCESS,
-    "pickle": "use json",
-    "sqlite3": "use a binding such as KV",
-    "tempfile": "use io.BytesIO or io.StringIO",
-    "shutil": _NO_FILES,
-    "glob": _NO_FILES,
-    "smtplib": _NO_NET,
-    "ctypes": "native code cannot be called",
-    "js": "use the workers package; there is no JavaScript here",
-    "pyodide": "use the workers package; there is no JavaScript here",
-}
-"""What to use instead of a module that is not available."""
 
 FACADE_NAMES: frozenset[str] = frozenset(MODULES)
