@@ -47,7 +47,7 @@ def test_every_refusal_and_warning_is_shown_with_its_line_and_caret(tmp_path: Pa
         tmp_path,
         {
             "shop/wrangler.toml": 'name = "shop"\nmain = "src/entry.py"\n',
-            "shop/src/entry.py": "import numpy\né = 'è'; y = eval(é)\n",
+            "shop/src/entry.py": "import frobnicate\né = 'è'; y = eval(é)\n",
             "shop/src/part.py": "def f(a):\n\treturn a.gi_frame\nx = (\n",
             "shop/src/lib.wasm": "\0asm",
             "shop/src/page.html": "<p>data is not compiled</p>",
@@ -64,10 +64,10 @@ def test_every_refusal_and_warning_is_shown_with_its_line_and_caret(tmp_path: Pa
         "shop/src/part.py:3:5: error: SyntaxError: '(' was never closed\n"
         "    x = (\n"
         "        ^\n"
-        'shop/src/entry.py:1:1: warning: module "numpy" is not available: its import fails'
-        " when it runs\n"
-        "    import numpy\n"
-        "    ^\n"
+        'shop/src/entry.py:1:8: warning: module "frobnicate" is not available: its import'
+        " fails when it runs; if it is pure Python, put its source beside yours\n"
+        "    import frobnicate\n"
+        "           ^\n"
         "shop: would be refused: 3 errors, 1 warning\n"
     )
     assert (done.returncode, done.stderr) == (EXIT_FAILED, "")

@@ -192,7 +192,9 @@ def _transform(
     tree = policy.visit(tree)
     out.warnings.extend(_in_characters(policy.notes, text))
     if policy.refusals:
-        refusals = _in_characters(policy.refusals, text) + _late_errors(text, file)
+        refusals = _in_characters(policy.refusals, text)
+        known = {each.line for each in refusals}
+        refusals += [each for each in _late_errors(text, file) if each.line not in known]
         out.errors.extend(sorted(refusals, key=lambda each: (each.line, each.column)))
         return None
     with warnings.catch_warnings(record=True) as caught:

@@ -122,6 +122,8 @@ _LEADS_ON = {
 }
 """Why, by the first letters of an interpreter's attribute."""
 
+_LEADS_AWAY = "it leads to frames or code objects; keep what you need in variables of your own"
+
 FORBIDDEN_DUNDERS: dict[str, str] = {
     "__globals__": "it is the namespace of a function's module; globals() is a copy of your own",
     "__code__": "it is a code object; __name__ and __qualname__ say which function it is",
@@ -280,7 +282,9 @@ REFUSED_NAMES: dict[str, str] = {
 }
 """Builtins that do not exist here, each with what to use instead."""
 
-RESERVED_NAMES: dict[str, str] = {"super": "methods find their base class through it"}
+RESERVED_NAMES: dict[str, str] = {
+    "super": "methods find their base class through it; take another name",
+}
 """Names that worker code must not rebind."""
 
 
@@ -299,7 +303,7 @@ def is_plain(name: str) -> bool:
 def refusal(name: str) -> str | None:
     """Why the attribute is refused on every object, or None."""
     if name in INTERPRETER_ATTRIBUTES:
-        return _LEADS_ON.get(name[:3], "it leads to frames, code objects or the class tree")
+        return _LEADS_ON.get(name[:3], _LEADS_AWAY)
     if name in METACLASS_ATTRIBUTES:
         return "it belongs to the metaclass; enums and abstract classes have public methods"
     if "$" in name:

@@ -17,6 +17,16 @@ from executor.isolate.policy.transformer.formats import is_plain_format
 
 _SUPER_PLAIN = frozenset({"__new__", "__init_subclass__", "__post_init__"})
 
+_INSTEAD = {
+    "__class__": "make an object of the other class",
+    "__dict__": "use vars(x).update() and vars(x).clear()",
+    "__defaults__": "write the default in the def statement",
+    "__kwdefaults__": "write the default in the def statement",
+    "__annotations__": "write the annotations in the statement, or add to the dictionary",
+    "__module__": "it says where the object was defined",
+}
+"""What to do for an attribute that cannot be assigned."""
+
 
 class Attributes(Walker):
     """Reads, writes and deletions of attributes."""
@@ -92,9 +102,10 @@ class Attributes(Walker):
         elif node.attr in STORABLE_DUNDERS:
             node.value = hidden_call(hidden.WRITE_DUNDER, node.value, at=node.value)
         else:
+            instead = _INSTEAD.get(node.attr, "define it in the class statement")
             self.refuse(
                 node,
                 f'the attribute "{node.attr}" cannot be assigned: it belongs to the interpreter; '
-                "define it in the class statement",
+                f"{instead}",
             )
         return node

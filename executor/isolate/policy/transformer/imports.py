@@ -7,6 +7,8 @@ from typing import Any
 from executor.isolate.policy.transformer import hidden
 from executor.isolate.policy.transformer.base import Walker, hidden_call
 
+_BESIDE = "if it is pure Python, put its source beside yours"
+
 
 class Imports(Walker):
     """Each import becomes calls of the module space's own functions.
@@ -22,7 +24,7 @@ class Imports(Walker):
         return [self._import(node, alias) for alias in node.names]
 
     def _import(self, node: ast.Import, alias: ast.alias) -> ast.Assign:
-        self._check_available(node, alias.name)
+        self._check_available(alias, alias.name)
         bound = alias.asname or alias.name.partition(".")[0]
         self.check_binding(alias, bound)
         guard = hidden.IMPORT_LEAF if alias.asname else hidden.IMPORT
@@ -59,10 +61,9 @@ class Imports(Walker):
         parts = name.split(".")
         prefixes = {".".join(parts[: i + 1]) for i in range(len(parts))}
         if not prefixes <= self.available:
-            hint = self.hints.get(name) or self.hints.get(parts[0])
-            reason = f"; {hint}" if hint else ""
+            hint = self.hints.get(name) or self.hints.get(parts[0], _BESIDE)
             self.note(
-                node, f'module "{name}" is not available: its import fails when it runs{reason}'
+                node, f'module "{name}" is not available: its import fails when it runs; {hint}'
             )
 
 
