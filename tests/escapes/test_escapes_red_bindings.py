@@ -64,6 +64,33 @@ INITIALISERS = [
 
 OTHERS = [
     escape(
+        "super itself is exchanged, in the module's namespace, for a class of the library",
+        """
+        import functools, json, sys
+        class Wrapped: pass
+        wrapped = Wrapped()
+        vars(wrapped)["super"] = lambda: json.JSONEncoder
+        functools.update_wrapper(sys.modules[__name__], wrapped)
+        class C:
+            def m(self): return super().__init__
+        C().m()(json.JSONEncoder, default=lambda o: "ESCAPED")
+        print(json.JSONEncoder.default)
+        """,
+        "a module wraps nothing",
+        """
+        import functools
+        class Call:
+            def __init__(self, function): functools.update_wrapper(self, function)
+            def __call__(self): return super().__init__ and self.__wrapped__()
+        @Call
+        def f():
+            "doc"
+            return 1
+        print(f(), f.__name__, f.__doc__)
+        """,
+        "1 f doc",
+    ),
+    escape(
         "a property of the library, initialised again by super() in a class method",
         """
         import uuid
@@ -81,7 +108,7 @@ OTHERS = [
     *[
         escape(
             f"a property of the library, {how} by that of the worker's subclass",
-            f"import calendar, configparser\nclass P(property): pass\n{call}\nprint('ESCAPED')",
+            f"import calendar\nclass P(property): pass\n{call}\nprint('ESCAPED')",
             "requires a P object of a worker",
             "class P(property):\n  def __get__(self, obj, cls):\n"
             "    return obj and super().__get__(obj, cls) * 2\n"
@@ -92,7 +119,7 @@ OTHERS = [
         )
         for how, call in (
             ("read", "P.__get__(calendar.Calendar.firstweekday, calendar.Calendar(1))"),
-            ("set", "P.__set__(configparser.ParsingError.filename, configparser.Error(), 1)"),
+            ("set", "P.__set__(calendar.Calendar.firstweekday, calendar.Calendar(), 1)"),
         )
     ],
     escape(

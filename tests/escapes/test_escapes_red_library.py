@@ -270,12 +270,12 @@ GIVEN = [
             def add_done_callback(self, callback, context=None): print("ESCAPED", callback)
         async def main():
             claims = Claims()
-            await asyncio.wait_for(weakref.proxy(claims), 1)
+            asyncio.shield(weakref.proxy(claims))
         """,
         "An asyncio.Future, a coroutine or an awaitable is required",
         "import asyncio\nclass A:\n  def __await__(self):\n    yield\n    return 1\n"
         "async def main():\n  a = A()\n  f = asyncio.ensure_future(asyncio.sleep(0, 2))\n"
-        "  print(await asyncio.wait_for(a, 1), asyncio.isfuture(f), asyncio.isfuture(a), await f)",
+        "  print(await asyncio.shield(a), asyncio.isfuture(f), asyncio.isfuture(a), await f)",
         "1 True False 2",
     ),
     escape(

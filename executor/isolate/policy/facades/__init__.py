@@ -51,10 +51,8 @@ def _find(real: Any, name: str, replaced: dict[str, Any]) -> Any:
 
 def _shared(value: Any) -> Any:
     """A collection of the library is copied: the library goes on using its own."""
-    if type(value) is dict and value is not REPLACEMENTS["os"]["environ"]:
-        return dict(value)
-    if type(value) is list:
-        return list(value)
+    if type(value) in (dict, list, set) and value is not REPLACEMENTS["os"]["environ"]:
+        return type(value)(value)
     if type(value) is functools._lru_cache_wrapper:
         return value.__wrapped__  # a worker could set attributes of the cache
     return value

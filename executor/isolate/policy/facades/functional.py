@@ -10,7 +10,7 @@ from typing import Any
 from executor.isolate.policy import guards, receivers
 from executor.isolate.policy.handlers import without_internals
 from executor.isolate.policy.names import is_plain
-from executor.isolate.policy.ownership import is_class, is_own, is_own_function
+from executor.isolate.policy.ownership import is_class, is_own, is_own_function, is_own_module
 
 _ASSIGNED = functools.WRAPPER_ASSIGNMENTS
 _UPDATED = functools.WRAPPER_UPDATES
@@ -48,6 +48,8 @@ def update_wrapper(
     names, dicts = tuple(assigned), tuple(updated)
     if not set(names) <= set(_ASSIGNED) or not set(dicts) <= set(_UPDATED):
         raise ValueError("only the default attributes can be copied to a wrapper")
+    if is_own_module(wrapper):
+        raise TypeError("a module wraps nothing")  # its namespace is where super() is looked up
     if not is_own(wrapper):
         guards.write(wrapper)
     source = own_function(wrapped) or wrapped
