@@ -52,6 +52,32 @@ FAILS = {
     "a program": ("os.execv('/bin/sh', ['sh'])", "PermissionError|FileNotFoundError"),
     "the zygote's end": ("os.kill(1, 9)", "PermissionError"),
     "a sibling's end": ("os.kill(-1, 9)", "PermissionError|ProcessLookupError"),
+    "a signal to a thread of the zygote": (
+        "check(syscall(234 if os.uname().machine == 'x86_64' else 131, 1, 1, 9))",
+        "PermissionError",
+    ),
+    "a signal through a descriptor": (
+        "import signal; signal.pidfd_send_signal(os.pidfd_open(1), 9)",
+        "PermissionError|OSError",
+    ),
+    "a descriptor of the zygote's": (
+        "check(syscall(438, os.pidfd_open(1), 4, 0))",
+        "PermissionError",
+    ),
+    "a write into the zygote": (
+        "b = ctypes.create_string_buffer(8); here = ctypes.addressof(b); "
+        "iov = struct.pack('=QQ', here, 8); "
+        "check(syscall(311 if os.uname().machine == 'x86_64' else 271, 1, iov, 1, iov, 1, 0))",
+        "PermissionError",
+    ),
+    "a comparison with the zygote": (
+        "check(syscall(312 if os.uname().machine == 'x86_64' else 272, 1, os.getpid(), 0, 3, 3))",
+        "PermissionError|OSError",
+    ),
+    "the zygote's namespaces": (
+        "check(libc.setns(os.pidfd_open(1), 0x20000000))",
+        "PermissionError",
+    ),
     "root": ("os.setuid(0)", "OSError|PermissionError"),
     "a mount": ("check(libc.mount(b'x', b'/', b'tmpfs', 0, 0))", "PermissionError"),
     "a user namespace": ("check(libc.unshare(0x10000000))", "OSError|PermissionError"),
