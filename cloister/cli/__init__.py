@@ -8,6 +8,7 @@ import click
 
 from cloister import __version__
 from cloister.cli.exits import EXIT_FAILED, EXIT_NOT_FOUND
+from cloister.cli.terminal import visible
 from cloister.errors import CloisterError
 
 COMMANDS = (
@@ -56,6 +57,6 @@ def main() -> None:
     try:
         cli.main(prog_name="cloister")
     except CloisterError as exc:
-        click.echo(f"cloister: {exc}", err=True)
+        click.echo(f"cloister: {visible(str(exc))}", err=True)
         gone = getattr(exc, "status", None) == HTTPStatus.NOT_FOUND
         sys.exit(EXIT_NOT_FOUND if gone else EXIT_FAILED)

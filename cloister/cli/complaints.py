@@ -6,6 +6,7 @@ Both the text and the source may be a stranger's: what could steer a terminal is
 import io
 import unicodedata
 
+from cloister.cli.terminal import visible
 from cloister.messages import Complaint
 
 WIDTH = 100
@@ -40,10 +41,3 @@ def _blank(character: str) -> str:
     if character == "\t" or unicodedata.combining(character):
         return character if character == "\t" else ""
     return "  " if unicodedata.east_asian_width(character) in "WF" else " "
-
-
-def visible(content: str) -> str:
-    """The text with its control characters written out, line ends and tabs apart."""
-    return "".join(
-        each if each in "\n\t" or each.isprintable() else ascii(each)[1:-1] for each in content
-    )

@@ -13,6 +13,7 @@ from cloister import credentials
 from cloister.cli import project
 from cloister.cli.connection import connect
 from cloister.cli.deploy import deploy
+from cloister.cli.terminal import visible
 from cloister.client import ApiError, Client
 from cloister.errors import CloisterError, NotReady
 from cloister.settings import Settings
@@ -41,7 +42,7 @@ def _deploy(path: Path, namespace: str | None, name: str | None) -> None:
             url = deploy(connection, project.read(path), namespace=namespace, name=name)
         click.echo(f"deployed {url}")
     except CloisterError as exc:
-        click.echo(f"cloister: {exc}", err=True)
+        click.echo(f"cloister: {visible(str(exc))}", err=True)
 
 
 def _changes(path: Path) -> Iterator[None]:
@@ -75,7 +76,7 @@ def _running() -> Iterator[None]:
     if _answers(settings):
         yield
         return
-    up = subprocess.Popen([sys.executable, "-m", "cloister.cli", "up"], process_group=0)
+    up = subprocess.Popen([sys.executable, "-P", "-m", "cloister.cli", "up"], process_group=0)
     try:
         _wait_until_ready(settings, up)
         yield

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cloister.cli.connection import Connection, connected
+from cloister.cli.terminal import visible
 from cloister.client import script_path
 from cloister.languages import FULL
 
@@ -34,11 +35,11 @@ def show(console: Console, record: dict[str, Any]) -> None:
     """Print one invocation record for people."""
     console.print(Text.assemble(*headline(record)))
     for line in record.get("logs", []):
-        words = " ".join(_word(word) for word in line["message"])
+        words = visible(" ".join(_word(word) for word in line["message"]))
         console.print(Text(f"  ({line['level']}) {words}", LEVEL_STYLES.get(line["level"], "")))
     for exception in record.get("exceptions", []):
         text = exception.get("stack") or f"{exception['name']}: {exception['message']}"
-        console.print(Text("\n".join(f"  {line}" for line in text.splitlines()), "red"))
+        console.print(Text("\n".join(f"  {visible(line)}" for line in text.splitlines()), "red"))
 
 
 def headline(record: dict[str, Any]) -> list[str | tuple[str, str]]:
@@ -50,7 +51,7 @@ def headline(record: dict[str, Any]) -> list[str | tuple[str, str]]:
     outcome = record["outcome"]
     return [
         (f"{moment:%H:%M:%S} ", "dim"),
-        f"{request.get('method', '')} {request.get('url', '')} ".lstrip(),
+        visible(f"{request.get('method', '')} {request.get('url', '')} ".lstrip()),
         (f"{outcome} ", "green" if outcome == "ok" else "red"),
         f"{response['status']} " if "status" in response else "",
         (

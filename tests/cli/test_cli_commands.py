@@ -239,6 +239,32 @@ def test_wrong_options_are_code_2(monkeypatch: pytest.MonkeyPatch, api: Api) -> 
     assert _fail(monkeypatch, "no-such-command") == 2
 
 
+def test_a_tenants_text_cannot_steer_the_terminal(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its log, its exceptions, a visitor's URL, what an upload is refused with: written out."""
+    evil = "\x1b]0;owned\x07 \x9b2J ü"
+    record = {
+        **RECORD,
+        "event": {"request": {"method": "GET", "url": f"http://shop/{evil}"}},
+        "logs": [{"level": "log", "message": [evil], "timestamp": 1}],
+        "exceptions": [{"name": "E", "message": evil, "stack": f"Traceback:\nE: {evil}"}],
+    }
+    path = "GET /workers/dispatch/namespaces/production/scripts/shop/tail"
+    api.answers[path] = f"data: {json.dumps(record)}\n\n".encode()
+    shown = run("tail", "production", "shop").output
+    assert shown.count("\\x1b]0;owned\\x07 \\x9b2J ü") == 3
+    api.answers["DELETE /workers/dispatch/namespaces/a/scripts/b"] = {
+        "status": 400,
+        "success": False,
+        "errors": [{"code": 10021, "message": f"Uncaught E: {evil}\nTraceback"}],
+    }
+    _fail(monkeypatch, "workers", "delete", "a", "b")
+    told = capsys.readouterr().err
+    assert told == "cloister: Uncaught E: \\x1b]0;owned\\x07 \\x9b2J ü\nTraceback\n"
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown + told)
+
+
 def test_tail_is_readable_or_json(api: Api) -> None:
     """For people: one line of summary, then what was printed and raised."""
     path = "GET /workers/dispatch/namespaces/production/scripts/shop/tail"
