@@ -60,6 +60,8 @@ def main() -> int:
     except CloisterError as exc:
         sys.stderr.write(f"cloister: {exc}\n")
         return 1
+    except KeyboardInterrupt:
+        return 1  # whoever asked was interrupted too
     sys.stdout.buffer.write(msgspec.msgpack.encode(answers))
     return 0
 
