@@ -14,7 +14,7 @@ NATIVE = ("ctypes", "_ctypes")
 
 _SYS_PATHS = (
     *("executable", "_base_executable", "prefix", "base_prefix", "exec_prefix"),
-    *("base_exec_prefix", "_stdlib_dir"),
+    *("base_exec_prefix", "_stdlib_dir", "_home"),
 )
 
 

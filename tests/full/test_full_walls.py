@@ -68,10 +68,11 @@ async def test_ctypes_has_to_be_listed() -> None:
 async def test_nothing_of_the_host_is_named(rig: Rig) -> None:
     """No module, function or path entry shows a directory of the machine."""
     body = """
-    import gc, sys, types
+    import gc, sys, sysconfig, types
     gc.unfreeze()
     roots = ("/worker", "/python", "/runtime")
     paths = [str(p) for p in sys.path]
+    paths += [value for value in sysconfig.get_config_vars().values() if isinstance(value, str)]
     for module in list(sys.modules.values()):
         if isinstance(module, types.ModuleType):
             paths += [getattr(module, "__file__", None) or ""]

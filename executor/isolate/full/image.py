@@ -66,6 +66,9 @@ def take_library(image: Image, without: Collection[str]) -> None:
     for path in sorted(directory.iterdir()):
         if path.name not in NOT_OFFERED and _top(path) not in without:
             _take(image, path, directory, LIBRARY)
+    for path in directory.glob("_sysconfigdata*.py"):  # how and where the host's Python was built
+        code = marshal.dumps(compile("build_time_vars = {}\n", path.name, "exec"))
+        image.modules[path.stem] = Stored(f"{LIBRARY}/{path.name}", False, code)
     image.files.clear()  # zone data, grammars and the like: all of it has a home of its own
     extensions = sorted((directory / "lib-dynload").glob("*.so"))
     image.extensions += [name for path in extensions if (name := _top(path)) not in without]

@@ -99,6 +99,7 @@ def forget_host(modules: Sequence[str]) -> None:
             del sys.modules[name]
         elif isinstance(module, types.ModuleType):
             importing.settle(finder, name, module)
+    sys.modules.pop("sysconfig", None)  # it has noted the host's paths; it is loaded anew
     sys.modules["__main__"] = types.ModuleType("__main__")
 
 
