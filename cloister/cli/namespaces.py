@@ -17,7 +17,7 @@ from cloister.settings import Settings
 PATH = "/workers/dispatch/namespaces"
 COLUMNS = (
     *("namespace_name", "script_count", "trusted_workers", "language", "fresh_isolates"),
-    *("limits", "created_on"),
+    "limits",
 )
 SET = ("trusted_workers", "limits", "outbound", "egress", "fresh_isolates")
 
