@@ -26,6 +26,7 @@ from collections.abc import Callable
 from typing import Any
 
 from executor.isolate.policy.facades.loggers import BASES
+from executor.isolate.policy.facades.testing import TestCase
 from executor.isolate.policy.formatting import Formatter
 from executor.isolate.policy.kinds import METACLASSES
 from executor.isolate.policy.methods import attribute_getter
@@ -101,6 +102,7 @@ _LIBRARY_BASES: tuple[Any, ...] = (
     typing.Protocol,
     *types.resolve_bases((typing.NamedTuple, typing.TypedDict)),
     Formatter,
+    TestCase,
     *BASES,
 )  # fmt: skip
 

@@ -28,7 +28,7 @@ HINTS: dict[str, str] = {
     **dict.fromkeys(("_thread", "sched"), NO_THREADS),
     **dict.fromkeys(("code", "codeop", "symtable", "tokenize", "py_compile", "runpy"), NO_CODE),
     **dict.fromkeys(("cmd", "curses", "getpass", "readline", "termios", "tkinter"), _NO_CONSOLE),
-    **dict.fromkeys(("unittest", "doctest", "pytest"), _NO_TESTS),
+    **dict.fromkeys(("doctest", "pytest"), _NO_TESTS),
     **dict.fromkeys(("django", "fastapi", "flask", "numpy", "pandas", "pydantic", "yaml"), _FULL),
     **dict.fromkeys(
         ("cProfile", "dis", "linecache", "marshal", "pdb", "profile", "resource", "trace",

@@ -18,6 +18,7 @@ from executor.isolate.policy.facades import (
     structures,
     system,
     tasks,
+    testing,
     threads,
     trees,
     typed,
@@ -83,10 +84,11 @@ REPLACEMENTS: dict[str, dict[str, Any]] = {
     "traceback": reports.TRACEBACK,
     "types": typed.TYPES,
     "typing": typed.TYPING,
+    "unittest": testing.UNITTEST,
     "warnings": reports.WARNINGS,
     "xml.etree.ElementTree": trees.ETREE,
     "zlib": compression.ZLIB,
 }
 
-REAL_NAMES: dict[str, str] = {"os.path": posixpath.__name__}
+REAL_NAMES: dict[str, str] = {"os.path": posixpath.__name__, "unittest": testing.__name__}
 """Where a facade's names are found, if not in the module of that name."""

@@ -400,6 +400,10 @@ MODULES: dict[str, Entry] = {
         "UCD bidirectional category combining decimal decomposition digit east_asian_width "
         "is_normalized lookup mirrored name normalize numeric ucd_3_2_0 unidata_version"
     ),
+    "unittest": Entry(
+        "SkipTest TestCase expectedFailure main skip skipIf skipUnless",
+        {"mock": "test a worker where you write it, outside of the worker"},
+    ),
     "urllib": Entry("", {"request": NO_NET}),
     "urllib.error": Entry("ContentTooShortError URLError", {"HTTPError": "fetch() raises none"}),
     "urllib.parse": Entry(
