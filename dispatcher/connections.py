@@ -7,8 +7,10 @@ looks up once a second; ours stops as soon as it may, when no request is under w
 
 import asyncio
 import logging
+import signal
 from typing import Any, cast
 
+import uvloop
 from gunicorn.asgi.parser import (
     LimitRequestHeaders,
     LimitRequestLine,
@@ -23,6 +25,9 @@ from dispatcher.parser import make_parser
 log = logging.getLogger(__name__)
 
 IDLE_CHECK_S = 0.05
+
+ENDINGS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+"""Signals that end a worker."""
 
 HELD_BYTES = 256 * 1024
 """What may wait here, of bodies and of requests behind the one under way, before reading stops."""
@@ -224,6 +229,16 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         super().__init__(*args, **options)
         self.connections: set[Connection] = set()
         self._main: asyncio.Task[None] | None = None
+
+    def _setup_event_loop(self) -> None:
+        self.loop = uvloop.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+
+    def init_signals(self) -> None:
+        """Signals wait until the loop runs: uvloop would lose one that comes before."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+        self.loop.call_soon(signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDINGS)
 
     def keeps_on(self) -> bool:
         """Whether it serves on after this request; a worker ends after ``max_requests`` of them."""

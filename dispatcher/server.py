@@ -30,11 +30,7 @@ atexit.register(gc.freeze)  # else the collector looks through everything once m
 
 worker_class = "dispatcher.connections.Worker"
 asgi_lifespan = "on"
-asgi_loop = "asyncio"
-http_parser = "python"
 
-# A client that leaves cancels its request at once; the executor is told.
-asgi_disconnect_grace_period = 0
 keepalive = 75
 timeout = 60
 graceful_timeout = 30
@@ -43,10 +39,6 @@ graceful_timeout = 30
 limit_request_line = 16 * 1024 + 128
 limit_request_field_size = 128 * 1024
 limit_request_fields = 512
-
-# Who is a proxy is dispatcher.intake's to say.
-forwarded_allow_ips = ""
-# X_Real_IP would be X-Real-IP to a WSGI or CGI application behind us: such names are dropped.
 
 control_socket_disable = True
 accesslog = None

@@ -89,6 +89,8 @@ def test_metrics_of_several_processes(start: Callable[..., Dispatcher], tmp_path
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: not file.exists(), "a process less")
     assert served() == 20
+    listening = "ASGI server listening"  # gunicorn's workers hear no signal before that
+    eventually(lambda: dispatcher.log.read_text().count(listening) == 3, "one in its place")
     dispatcher.process.terminate()
     assert dispatcher.process.wait(20) == 0
     assert list(tmp_path.glob("cloister-metrics-*")) == []
