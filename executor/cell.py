@@ -93,6 +93,7 @@ class Isolate:
         self._ended = ended
         self._apply_memory = apply_memory
         self._reason = ""
+        self._clock = (~pid << 3) | _CPUCLOCK_SCHED
         self._cpu_ns = 0
         self._door = HostDoor(self._on_door_end)
         self._door_is_gone = False
@@ -145,13 +146,15 @@ class Isolate:
     @property
     def is_quiet(self) -> bool:
         """Whether the isolate is alive and has said nothing that nobody asked for."""
-        return not self._ended.done() and not self._door.is_ended and self._door.is_quiet
+        return not self._ended.done() and self._door.is_quiet
 
     def cpu_ns(self) -> int:
         """CPU time of the process since its fork. After its end: all it used."""
         if not self._ended.done():
-            with contextlib.suppress(OSError):  # ended, and its zygote has yet to say so
-                self._cpu_ns = time.clock_gettime_ns((~self.pid << 3) | _CPUCLOCK_SCHED)
+            try:
+                self._cpu_ns = time.clock_gettime_ns(self._clock)
+            except OSError:
+                return self._cpu_ns  # ended, and its zygote has yet to say so
         elif (exited := self._ended.result()) is not None:
             self._cpu_ns = exited.cpu_ns
         return self._cpu_ns

@@ -288,6 +288,8 @@ class Run:
     async def _hear(self, frame: frames.FromIsolate) -> bool | None:
         """Take one frame that is no call. None: go on."""
         match frame:
+            case frames.Done() if self._answered:
+                return True
             case frames.Log() if not self.record.is_flooded:
                 self.record.log(frame.level, frame.text, frame.timestamp, last=frame.last)
             case frames.Head() if not self._begun:
@@ -308,8 +310,6 @@ class Run:
                 if frame.memory:
                     return False
                 self._responded()
-            case frames.Done() if self._answered:
-                return True
             case _:
                 raise self._nonsense(frame)
         return None

@@ -168,8 +168,10 @@ class IsolatePool:
         waiting = self._warm.get(key)
         if not waiting:
             return None
-        isolate = waiting[-1]
-        self._forget(isolate)
+        isolate = waiting.pop()
+        del self._idle[isolate]
+        if not waiting:
+            del self._warm[key]
         return isolate
 
     def _take_blank(self) -> Isolate | None:

@@ -112,7 +112,7 @@ class ReplySink:
         self._executor_id = executor_id
         self._window_bytes = STREAM_WINDOW_BYTES
         self._aborted = False
-        self._renewed = asyncio.Event()
+        self._renewed: asyncio.Event | None = None
 
     @property
     def is_full(self) -> bool:
@@ -164,7 +164,7 @@ class ReplySink:
             Undeliverable: the response was aborted meanwhile.
         """
         while self.is_full:
-            self._renewed.clear()
+            self._renewed = asyncio.Event()
             await self._renewed.wait()
         if self._aborted:
             raise Undeliverable
@@ -172,12 +172,16 @@ class ReplySink:
     def credit(self, granted_bytes: int) -> None:
         """The dispatcher takes so many bytes more."""
         self._window_bytes += granted_bytes
-        self._renewed.set()
+        self._wake()
 
     def abort(self) -> None:
         """Wake whoever waits for credit; no more of the body will be sent."""
         self._aborted = True
-        self._renewed.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._renewed is not None:
+            self._renewed.set()
 
     def _send(self, frame: Frame) -> None:
         self._replies.send(self._reply_to, frame)

@@ -40,15 +40,14 @@ class Shelf(Generic[Key, Value]):
 
     async def get(self, key: Key, max_age_s: float) -> Value:
         """The value, read again (in a thread) if missing or older than that. Raises as the read."""
-        now = time.monotonic()
-        for row, age_s in (
-            (self._present, max_age_s),
-            (self._absent, min(max_age_s, ABSENT_AGE_S)),
-        ):
+        row, age_s = self._present, max_age_s
+        kept = row.get(key)
+        if kept is None:
+            row, age_s = self._absent, min(max_age_s, ABSENT_AGE_S)
             kept = row.get(key)
-            if kept is not None and now - kept[0] <= age_s:
-                row.move_to_end(key)
-                return kept[1]
+        if kept is not None and time.monotonic() - kept[0] <= age_s:
+            row.move_to_end(key)
+            return kept[1]
         read = self._reads.get(key) or self._begin(key)
         # Shielded: others may wait for the same read when this caller is cancelled.
         return await asyncio.shield(read)

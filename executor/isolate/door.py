@@ -189,11 +189,11 @@ class HostDoor(asyncio.Protocol):
         Raises:
             DoorClosed: the isolate is gone.
         """
-        await self.send_packed(pack(frame))
-        while self._writable is not None:
-            await asyncio.shield(self._writable)
-        if self._ended:
-            raise DoorClosed
+        if self._writable is not None:
+            await self._wait_until_writable()
+        self._write(pack(frame))
+        if self._writable is not None:
+            await self._wait_until_writable()
 
     async def send_packed(self, data: bytes) -> None:
         """Send what is packed already, and hold no more than that of what the isolate does not
@@ -202,11 +202,9 @@ class HostDoor(asyncio.Protocol):
         Raises:
             DoorClosed: the isolate is gone.
         """
-        while self._writable is not None:
-            await asyncio.shield(self._writable)
-        if self._ended or self._transport is None or self._transport.is_closing():
-            raise DoorClosed
-        self._transport.write(data)
+        if self._writable is not None:
+            await self._wait_until_writable()
+        self._write(data)
 
     async def receive(self) -> FromIsolate:
         """The next frame. What came before the end is handed out first.
@@ -245,14 +243,10 @@ class HostDoor(asyncio.Protocol):
         return first if len(parts) == 1 else Chunk(data=b"".join(parts))
 
     @property
-    def is_ended(self) -> bool:
-        """Whether the other side is gone."""
-        return self._ended
-
-    @property
     def is_quiet(self) -> bool:
-        """Whether nothing is there that nobody asked for yet, not even part of a frame."""
-        return not self._pending and not self._unpacker.is_amid_frame
+        """Whether the other side is there, and has said nothing that nobody asked for yet, not even
+        part of a frame."""
+        return not (self._ended or self._pending or self._unpacker.is_amid_frame)
 
     def close(self) -> None:
         """Close at once; what is not sent yet is dropped."""
@@ -273,8 +267,9 @@ class HostDoor(asyncio.Protocol):
             self._end()
             self._transport.abort()
             return
-        self._pending.extend(frames)
-        self._pending_bytes += sum(size for _, size in frames)
+        for frame in frames:
+            self._pending.append(frame)
+            self._pending_bytes += frame[1]
         if self._is_full():
             self._reading = False
             self._transport.pause_reading()
@@ -292,6 +287,17 @@ class HostDoor(asyncio.Protocol):
         if self._writable is not None:
             self._writable.set_result(None)
             self._writable = None
+
+    async def _wait_until_writable(self) -> None:
+        while self._writable is not None:
+            await asyncio.shield(self._writable)
+        if self._ended:
+            raise DoorClosed
+
+    def _write(self, data: bytes) -> None:
+        if self._ended or self._transport is None or self._transport.is_closing():
+            raise DoorClosed
+        self._transport.write(data)
 
     def _is_full(self) -> bool:
         return len(self._pending) > PENDING_FRAMES or self._pending_bytes > PENDING_BYTES
