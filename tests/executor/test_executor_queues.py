@@ -84,6 +84,23 @@ def test_a_restarted_broker(own: House) -> None:
     assert own.worker.poll() is None
 
 
+def test_limits_hold_while_the_broker_is_away(own: House) -> None:
+    """Waiting for Valkey to come back does not keep the executor from ending who exceeds limits."""
+    own.namespace("ns")
+    burner = worker("while True:\n    pass")
+    own.deploy("ns", "burner", burner, limits=Limits(cpu_ms=1_000, wall_ms=25_000))
+    assert own.worker is not None
+    invocation = own.invocation("ns", "burner")
+    own.publish(invocation)
+    own.wait_for(lambda: not own.redis.llen(dispatch_queue("ns")))
+    own.stop_valkey()
+    family = _family(own.worker.pid)
+    own.wait_for(lambda: not all(map(_is_alive, family)))
+    own.start_valkey()
+    own.deploy("ns", "hello", HELLO, compile_first=False)
+    assert hello(own, "ns") == b"Hello"
+
+
 def test_what_does_not_fit_stays_in_the_queue(tmp_path: Path) -> None:
     """While the executor is full, messages wait in Valkey; new namespaces are seen all the same."""
     with house(tmp_path, executor_concurrency=2, blank_isolates=1) as made:
