@@ -24,6 +24,7 @@ from cloister.messages import (
     executor_channel,
 )
 from cloister.outcomes import Outcome
+from dispatcher.deadlines import Deadlines
 from dispatcher.enquiry import Enquiry
 from dispatcher.failures import NoAnswer, PlatformFailure, failure_of
 from dispatcher.headers import Headers, end_to_end, is_valid, lower
@@ -46,11 +47,13 @@ class Exchange:
         mailbox: Mailbox,
         publisher: Publisher,
         enquiry: Enquiry,
+        deadlines: Deadlines,
         client: redis.asyncio.Redis,
         invocation: Invocation,
     ) -> None:
         self._publisher = publisher
         self._enquiry = enquiry
+        self._deadlines = deadlines
         self._redis = client
         self._invocation = invocation
         self._mailbox = mailbox
@@ -71,14 +74,13 @@ class Exchange:
         """
         self._publisher.enter(self._invocation.namespace)
         self._waiting, self._finished = True, False
-        loop = asyncio.get_running_loop()
-        deadline = loop.call_later(self._left_s(), self._expire)
+        ending = self._deadlines.add(self._left_s(), self)
         try:
             self._publisher.publish(self._invocation, self)
             self._start_upload(upload)
             frame = await self._next()
         finally:
-            deadline.cancel()
+            ending.discard(self)
         self._answered()
         return self._response(frame)
 
@@ -135,7 +137,8 @@ class Exchange:
     def _drop_body(self, upload: asyncio.Task[None]) -> None:  # noqa: ARG002 - asyncio's signature
         self._publisher.remove(body_list(self._invocation.id))
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """The deadline has passed."""
         self._break(NoAnswer())
 
     def _break(self, error: Exception) -> None:

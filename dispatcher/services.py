@@ -11,6 +11,7 @@ from cloister.mailbox import Mailbox
 from cloister.messages import Invocation
 from cloister.registry import Registry, RouteCache, open_registry
 from cloister.settings import Settings
+from dispatcher.deadlines import Deadlines
 from dispatcher.enquiry import Enquiry
 from dispatcher.exchange import Exchange
 from dispatcher.publisher import Publisher
@@ -27,6 +28,7 @@ class Services:
         self.mailbox = Mailbox(self._redis, uuid.uuid4().hex)
         self.publisher = Publisher(self._redis, settings.namespace_queue)
         self.enquiry = Enquiry(self._redis, self.mailbox)
+        self._deadlines = Deadlines()
         self.registry: Registry
         self.routes: RouteCache
 
@@ -52,4 +54,6 @@ class Services:
 
     def exchange(self, invocation: Invocation) -> Exchange:
         """A conversation about one invocation."""
-        return Exchange(self.mailbox, self.publisher, self.enquiry, self._redis, invocation)
+        return Exchange(
+            self.mailbox, self.publisher, self.enquiry, self._deadlines, self._redis, invocation
+        )
