@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import bootsteps
+from celery.signals import worker_shutting_down
 from kombu.asynchronous import set_event_loop
 
 from cloister.errors import CloisterError
@@ -109,8 +110,15 @@ class EngineStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def create(self, worker: Any) -> "EngineStep":
         """Make it, and have the worker's own loop wait in it."""
         worker.engine = Engine(worker.app.cloister_settings)
-        worker.hub = set_event_loop(LoopHub(worker.timer, worker.engine.loop))
+        self._loop = worker.engine.loop
+        self._hub = worker.hub = LoopHub(worker.timer, self._loop)
+        set_event_loop(self._hub)
+        worker_shutting_down.connect(self._wake)
         return self
+
+    def _wake(self, **_: Any) -> None:
+        """A signal has come, of which Celery learns when its loop turns."""
+        self._loop.call_soon_threadsafe(self._hub.poller.wake)
 
     def start(self, worker: Any) -> None:
         """Start the engine."""
