@@ -182,6 +182,14 @@ class Isolate:
             with contextlib.suppress(OSError):
                 priority.make_way(self.pid, is_busy=is_busy)
 
+    def is_waiting(self) -> bool:
+        """Whether the process sleeps: what it waits for is not the processor."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_bytes()
+        except OSError:
+            return True
+        return stat[stat.rindex(b")") + 2 :].startswith(b"S")
+
     def exceeds_memory(self) -> bool:
         """Whether it holds more than its limit all the same. The backstop of the rlimit."""
         held_kb = self._resident_kb() - self._base_kb

@@ -12,6 +12,10 @@ from executor.shares import ONE_MORE, Name, Shares
 Line = deque["asyncio.Future[None]"]
 
 
+BUSY_AT_ONCE = 8
+"""So many invocations of one worker that are long at work fill its bound."""
+
+
 class Overloaded(Exception):
     """The line is full."""
 
@@ -27,6 +31,7 @@ class Gate:
     def __init__(self, places: int, *, running: int, waiting: int, in_line: int) -> None:
         self._shares = Shares(places)
         self._limit = running
+        self._extra = max(0, running // BUSY_AT_ONCE - 1)
         self._waiting = waiting
         self._in_line = Shares(in_line)
         self._running: dict[Name, int] = {}
@@ -74,11 +79,26 @@ class Gate:
         self._running[name] -= 1
         if not self._running[name]:
             del self._running[name]
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give what is free to who waits."""
         while (following := self._next()) is not None:
             place = self._pop(following)
             if not place.done():
                 self._take(following)
                 place.set_result(None)
+
+    def burden(self, name: Name, *, is_busy: bool) -> None:
+        """One of a worker's invocations is long at work, or not any more. Such a one counts as
+        many, against its worker's bound only: processors are fewer than places."""
+        self._running[name] = self._running.get(name, 0) + (
+            self._extra if is_busy else -self._extra
+        )
+        if not is_busy:
+            if not self._running[name]:
+                del self._running[name]
+            self._hand_over()
 
     def _is_free(self, name: Name) -> bool:
         return self._running.get(name, 0) < self._limit and self._shares.has_room_for(name)

@@ -249,6 +249,7 @@ class Run:
             cpu_ms=limits.cpu_ms or 0,
             wall_ms=limits.wall_ms or 0,
             on_overrun=self._overrun,
+            on_busy=self._on_busy,
             watches=self._host.watches,
         )
         reuse = False
@@ -367,6 +368,9 @@ class Run:
         self._answered = True
         if self.watch is not None:
             self.watch.allow(self._host.settings.wait_until_ms + BACKGROUND_SLACK_MS)
+
+    def _on_busy(self, is_busy: bool) -> None:
+        self._host.gate.burden((self.work.namespace, self.work.script), is_busy=is_busy)
 
     def _overrun(self, outcome: Outcome) -> None:
         if outcome is Outcome.EXCEEDED_WALL and self._answered:

@@ -13,8 +13,15 @@ NS_PER_S = 1_000_000_000
 BUSY_MS = 20
 """CPU time of a run that is no short one any more."""
 
+BUSY_LOOK_MS = 100
+"""Between looks at whether a busy run has come to wait for something."""
+
 GRAIN_S = 0.005
 """Watches that are due within so long of each other are looked at together."""
+
+
+def _nothing(_is_busy: bool) -> None:
+    """Nobody minds."""
 
 
 class Watches:
@@ -56,8 +63,8 @@ class Watch:
 
     CPU time is the process's own clock. It is looked at when the budget that is left is the soonest
     used up, and then again: an overrun is seen within :data:`GRAIN_S`, in C code as in Python code,
-    and a short run is not looked at. One that uses more than :data:`BUSY_MS` makes way for others
-    from then on.
+    and a short run is not looked at. One that has worked for more than :data:`BUSY_MS` makes way
+    for others, until it waits for something or is over; ``on_busy`` is told.
 
     Attributes:
         due_s: when to look, by the loop's clock.
@@ -70,16 +77,19 @@ class Watch:
         cpu_ms: int,
         wall_ms: float,
         on_overrun: Callable[[Outcome], None],
+        on_busy: Callable[[bool], None] = _nothing,
         watches: Watches | None = None,
     ) -> None:
         self._isolate = isolate
         self._budget_ns = cpu_ms * NS_PER_MS
         self._left_s = wall_ms / 1000
         self._on_overrun = on_overrun
+        self._on_busy = on_busy
         self._watches = watches or Watches()
         self._time = asyncio.get_running_loop().time
         self._start_ns = isolate.cpu_ns()
         self._is_busy = False
+        self._rested_ns = 0
         self._pause_ns = BUSY_MS * NS_PER_MS
         self._cpu_due_s = self._wall_end_s = self.due_s = math.inf
 
@@ -121,8 +131,7 @@ class Watch:
         """Measure no more."""
         self._watches.discard(self)
         if self._is_busy:
-            self._is_busy = False
-            self._isolate.make_way(is_busy=False)
+            self._set_busy(is_busy=False)
 
     def look(self, now_s: float) -> None:
         """It is due: see whether a limit is exceeded."""
@@ -140,14 +149,22 @@ class Watch:
 
     def _until_busy(self, used_ns: int) -> int:
         """How long until the next look at whether it is busy: ever longer for a run that waits."""
+        if self._is_busy and self._isolate.is_waiting():
+            self._set_busy(is_busy=False)
+            self._rested_ns = used_ns
+            self._pause_ns = BUSY_MS * NS_PER_MS
+        worked_ns = used_ns - self._rested_ns
+        if not self._is_busy and worked_ns >= BUSY_MS * NS_PER_MS:
+            self._set_busy(is_busy=True)
         if self._is_busy:
-            return self._budget_ns
-        if used_ns >= BUSY_MS * NS_PER_MS:
-            self._is_busy = True
-            self._isolate.make_way(is_busy=True)
-            return self._budget_ns
+            return BUSY_LOOK_MS * NS_PER_MS
         pause_ns, self._pause_ns = self._pause_ns, 2 * self._pause_ns
-        return max(pause_ns, BUSY_MS * NS_PER_MS - used_ns)
+        return max(pause_ns, BUSY_MS * NS_PER_MS - worked_ns)
+
+    def _set_busy(self, *, is_busy: bool) -> None:
+        self._is_busy = is_busy
+        self._isolate.make_way(is_busy=is_busy)
+        self._on_busy(is_busy)
 
     def _set_due(self) -> None:
         self.due_s = min(self._cpu_due_s, self._wall_end_s)

@@ -15,7 +15,7 @@ from executor_house import House, house, worker
 from cloister.messages import Invocation
 from cloister.outcomes import Outcome
 from executor.backlog import Backlog
-from executor.gate import Gate, Overloaded
+from executor.gate import BUSY_AT_ONCE, Gate, Overloaded
 from executor.shares import Shares
 
 
@@ -101,6 +101,28 @@ async def test_places_go_round() -> None:
     assert served.index("a2 1") < served.index("a1 3")
     assert [label for label in served if label[:2] == "a1"] == ["a1 1", "a1 2", "a1 3"]
     assert gate.enter_now(("c", "c"))
+
+
+async def test_invocations_long_at_work_fill_their_workers_bound() -> None:
+    """A few of them count as many: the worker's next ones wait until one is over, or waits itself.
+    Another worker of the namespace is not concerned, nor is one that only has many waiting."""
+    gate, name = Gate(500, running=100, waiting=10, in_line=100), ("a", "hog")
+    entered = 0
+    while entered < 50 and gate.enter_now(name):
+        gate.burden(name, is_busy=True)
+        entered += 1
+    assert entered == BUSY_AT_ONCE + 1
+    assert all(gate.enter_now(("a", "waiting for fetch")) for _ in range(100))
+    next_one = asyncio.create_task(gate.enter(name))
+    await asyncio.sleep(0)
+    assert not next_one.done()
+    gate.burden(name, is_busy=False)
+    await next_one
+    for _ in range(entered - 1):
+        gate.burden(name, is_busy=False)
+    for _ in range(entered + 1):
+        gate.leave(name)
+    assert name not in gate._running
 
 
 async def test_lines_are_bounded() -> None:

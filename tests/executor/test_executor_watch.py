@@ -2,8 +2,9 @@
 
 import asyncio
 import itertools
-from typing import Any
+from typing import Any, cast
 
+from executor.isolates import Isolate
 from executor.watch import BUSY_MS, NS_PER_MS, Watch
 
 
@@ -13,11 +14,15 @@ class Clocked:
     def __init__(self) -> None:
         self.used_ms = 0.0
         self.looks = 0
+        self.waits = False
         self.said: asyncio.Queue[bool] = asyncio.Queue()
 
     def cpu_ns(self) -> int:
         self.looks += 1
         return int(self.used_ms * NS_PER_MS)
+
+    def is_waiting(self) -> bool:
+        return self.waits
 
     def make_way(self, *, is_busy: bool) -> None:
         self.said.put_nowait(is_busy)
@@ -40,6 +45,31 @@ async def test_a_run_that_is_long_at_work_makes_way_until_it_ends() -> None:
     assert isolate.said.get_nowait() is False
     running.stop()
     assert isolate.said.empty()
+
+
+async def test_a_run_that_comes_to_wait_is_back_among_the_others() -> None:
+    """What was long at work and waits now is in nobody's way, until it has worked as long again;
+    whoever counts is told each time."""
+    isolate, told = Clocked(), list[bool]()
+    running = Watch(
+        cast("Isolate", isolate),
+        cpu_ms=60_000,
+        wall_ms=60_000,
+        on_overrun=lambda _outcome: None,
+        on_busy=told.append,
+    )
+    worked_ns = BUSY_MS * NS_PER_MS
+    running._until_busy(worked_ns)
+    running._until_busy(3 * worked_ns)
+    isolate.waits = True
+    running._until_busy(4 * worked_ns)
+    isolate.waits = False
+    running._until_busy(5 * worked_ns - 1)
+    assert told == [True, False]
+    running._until_busy(5 * worked_ns)
+    running.stop()
+    assert told == [True, False, True, False]
+    assert [isolate.said.get_nowait() for _ in range(4)] == told
 
 
 async def test_a_run_that_waits_is_looked_at_ever_less() -> None:
