@@ -63,9 +63,10 @@ def async_redis(settings: Settings) -> redis.asyncio.Redis:
 
 
 def celery_app(settings: Settings) -> "Celery":
-    """The Celery app of every process: msgpack only, no results, no remote control.
+    """The Celery app of every process: msgpack only, no results.
 
-    Workers are started with ``--without-gossip --without-mingle``: nothing here needs them.
+    ``celery -A executor.app inspect`` and its like reach the workers, which are started with
+    ``--without-gossip --without-mingle``: nothing here needs those.
     """
     from celery import Celery
 
@@ -77,7 +78,6 @@ def celery_app(settings: Settings) -> "Celery":
         task_ignore_result=True,
         task_default_queue=COMPILE_QUEUE,
         task_routes={COMPILE_TASK: {"queue": COMPILE_QUEUE}},
-        worker_enable_remote_control=False,
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_transport_options={

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from executor_house import ACCOUNT, WORKER, House, house, worker
 
-from cloister.broker import celery_message
+from cloister.broker import celery_app, celery_message
 from cloister.limits import Limits
-from cloister.messages import dispatch_queue
+from cloister.messages import COMPILE_QUEUE, COMPILE_TASK, DISPATCH_TASK, dispatch_queue
 from cloister.outcomes import Outcome
 from cloister.settings import Settings
 from executor.app import create_app
@@ -62,6 +62,18 @@ def test_a_deleted_namespace_is_left_alone(shared: House, namespace: str) -> Non
         return bool(shared.redis.llen(queue))
 
     shared.wait_for(stays)
+
+
+def test_celery_tells_of_the_worker(shared: House, namespace: str) -> None:
+    """It is a Celery worker as any other: `celery inspect` hears from it, also of the queues of
+    namespaces that were made while it ran."""
+    app = celery_app(shared.settings)
+    inspect = app.control.inspect(timeout=10, limit=1)
+    (queues,) = inspect.active_queues().values()
+    assert {dispatch_queue(namespace), COMPILE_QUEUE} <= {queue["name"] for queue in queues}
+    (tasks,) = inspect.registered().values()
+    assert {DISPATCH_TASK, COMPILE_TASK} <= set(tasks)
+    app.close()
 
 
 def test_a_restarted_broker(own: House) -> None:
