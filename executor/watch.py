@@ -1,17 +1,20 @@
 """The limits of time of a running isolate, measured from outside it. Memory is the pool's care."""
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable
 
 from cloister.outcomes import Outcome
 from executor.isolates import Isolate
 
+log = logging.getLogger(__name__)
+
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 
 BUSY_MS = 20
-"""CPU time of a run that is no short one any more."""
+"""CPU time of a run that is no short one any more; and how old one is before it is looked at."""
 
 BUSY_LOOK_MS = 100
 """Between looks at whether a busy run has come to wait for something."""
@@ -52,7 +55,11 @@ class Watches:
         self._timer, self._timer_s = None, math.inf
         now_s = asyncio.get_running_loop().time()
         for watch in [watch for watch in self._running if watch.due_s <= now_s]:
-            watch.look(now_s)
+            try:
+                watch.look(now_s)
+            except Exception:
+                log.exception("a limit cannot be enforced; what it is for ends")
+                watch.give_up()
         if self._running:
             first_s = min(watch.due_s for watch in self._running)
             self._set_timer(max(first_s, now_s + GRAIN_S))
@@ -63,8 +70,9 @@ class Watch:
 
     CPU time is the process's own clock. It is looked at when the budget that is left is the soonest
     used up, and then again: an overrun is seen within :data:`GRAIN_S`, in C code as in Python code,
-    and a short run is not looked at. One that has worked for more than :data:`BUSY_MS` makes way
-    for others, until it waits for something or is over; ``on_busy`` is told.
+    and a short run is not looked at. One that has worked for more than :data:`BUSY_MS`, or is
+    found at work at a look, makes way for others, until it is found waiting or is over; ``on_busy``
+    is told.
 
     Attributes:
         due_s: when to look, by the loop's clock.
@@ -95,7 +103,7 @@ class Watch:
 
     def start(self) -> None:
         """Begin to measure."""
-        self._cpu_due_s = self._time() + min(self._budget_ns, self._until_busy(0)) / NS_PER_S
+        self._cpu_due_s = self._time() + min(self._budget_ns, self._next_pause_ns()) / NS_PER_S
         self.resume()
 
     @property
@@ -147,19 +155,28 @@ class Watch:
         else:
             self._set_due()
 
+    def give_up(self) -> None:
+        """Nothing runs that cannot be watched."""
+        self._overrun(Outcome.INTERNAL)
+
     def _until_busy(self, used_ns: int) -> int:
         """How long until the next look at whether it is busy: ever longer for a run that waits."""
-        if self._is_busy and self._isolate.is_waiting():
+        is_waiting = self._isolate.is_waiting()
+        if self._is_busy and is_waiting:
             self._set_busy(is_busy=False)
             self._rested_ns = used_ns
             self._pause_ns = BUSY_MS * NS_PER_MS
         worked_ns = used_ns - self._rested_ns
-        if not self._is_busy and worked_ns >= BUSY_MS * NS_PER_MS:
+        # One that would work and is not let to has used little, for want of processors.
+        if not self._is_busy and (worked_ns >= BUSY_MS * NS_PER_MS or not is_waiting):
             self._set_busy(is_busy=True)
         if self._is_busy:
             return BUSY_LOOK_MS * NS_PER_MS
+        return max(self._next_pause_ns(), BUSY_MS * NS_PER_MS - worked_ns)
+
+    def _next_pause_ns(self) -> int:
         pause_ns, self._pause_ns = self._pause_ns, 2 * self._pause_ns
-        return max(pause_ns, BUSY_MS * NS_PER_MS - worked_ns)
+        return pause_ns
 
     def _set_busy(self, *, is_busy: bool) -> None:
         self._is_busy = is_busy

@@ -68,6 +68,12 @@ class FakeIsolate:
     def cpu_ns(self) -> int:
         return self.cpu
 
+    def is_waiting(self) -> bool:
+        return True
+
+    def make_way(self, *, is_busy: bool) -> None:
+        """There is no process."""
+
     def peak_kb(self) -> int:
         return 1234
 

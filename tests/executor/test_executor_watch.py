@@ -4,8 +4,11 @@ import asyncio
 import itertools
 from typing import Any, cast
 
+import pytest
+
+from cloister.outcomes import Outcome
 from executor.isolates import Isolate
-from executor.watch import BUSY_MS, NS_PER_MS, Watch
+from executor.watch import BUSY_MS, NS_PER_MS, Watch, Watches
 
 
 class Clocked:
@@ -14,7 +17,7 @@ class Clocked:
     def __init__(self) -> None:
         self.used_ms = 0.0
         self.looks = 0
-        self.waits = False
+        self.waits = True
         self.said: asyncio.Queue[bool] = asyncio.Queue()
 
     def cpu_ns(self) -> int:
@@ -59,17 +62,53 @@ async def test_a_run_that_comes_to_wait_is_back_among_the_others() -> None:
         on_busy=told.append,
     )
     worked_ns = BUSY_MS * NS_PER_MS
+    isolate.waits = False
     running._until_busy(worked_ns)
     running._until_busy(3 * worked_ns)
     isolate.waits = True
     running._until_busy(4 * worked_ns)
-    isolate.waits = False
     running._until_busy(5 * worked_ns - 1)
     assert told == [True, False]
     running._until_busy(5 * worked_ns)
     running.stop()
     assert told == [True, False, True, False]
     assert [isolate.said.get_nowait() for _ in range(4)] == told
+
+
+async def test_what_cannot_be_watched_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """A look that fails ends its run, and keeps no other from being looked at."""
+    broken, whole, watches = Clocked(), Clocked(), Watches()
+    ended: asyncio.Queue[Outcome] = asyncio.Queue()
+    running = [
+        Watch(
+            cast("Isolate", isolate),
+            cpu_ms=1,
+            wall_ms=60_000,
+            on_overrun=ended.put_nowait,
+            watches=watches,
+        )
+        for isolate in (broken, whole)
+    ]
+    for each in running:
+        each.start()
+    broken.cpu_ns = None  # type: ignore[method-assign, assignment]
+    whole.used_ms = 1
+    async with asyncio.timeout(20):
+        assert {await ended.get(), await ended.get()} == {
+            Outcome.INTERNAL,
+            Outcome.EXCEEDED_CPU,
+        }
+    assert "cannot be enforced" in caplog.text
+
+
+async def test_a_run_that_is_kept_from_working_is_busy_too() -> None:
+    """Where many want to compute, one that is not let to has used next to nothing."""
+    isolate = Clocked()
+    running = watch(isolate)
+    isolate.waits = False
+    running._until_busy(1)
+    assert isolate.said.get_nowait() is True
+    running.stop()
 
 
 async def test_a_run_that_waits_is_looked_at_ever_less() -> None:
