@@ -16,6 +16,9 @@ from memory import added_kb, total_kb
 from run import HELLO, cloister, deploy
 
 CONNECTIONS = 16
+PASSES = 8
+"""Whichever executor is free takes a call: it takes some until each has had all workers."""
+
 IDLE_S = 20
 
 
@@ -46,7 +49,7 @@ def report(base: str, urls: list[str], directory: Path) -> None:
     print(line("one worker", asyncio.run(measure(hello, connections=CONNECTIONS, duration_s=4))))
     with added_kb(directory) as first:
         print(line("first calls", asyncio.run(in_turn(urls))))
-    for _ in range(2):  # the second time at the latest each executor has all of them
+    for _ in range(PASSES):
         print(line("in turn", asyncio.run(in_turn(urls))))
     print(
         f"memory of {len(urls)} after their first call: {first.kb / len(urls) / 1024:.2f} MiB each"

@@ -12,7 +12,7 @@ from cloister.languages import Language
 from cloister.limits import ceiling
 from cloister.messages import CompileAnswer, Complaint, Source
 from cloister.outcomes import ANSWERS, Kind, Outcome
-from cloister.registry import NamespaceDetail, NewVersion, ScriptView
+from cloister.registry import NamespaceView, NewVersion, ScriptView
 from cloister.uploads import SCRIPT_BYTES
 from control import bodies, upload
 from control.envelope import Fault
@@ -68,7 +68,7 @@ class Code:
 class Surroundings:
     """The :class:`bindings.World` of a script."""
 
-    namespace: NamespaceDetail
+    namespace: NamespaceView
     script: str
 
     def kv_exists(self, namespace_id: str) -> bool:
@@ -114,7 +114,7 @@ def compiled(received: Upload, env: list[bindings.Binding], language: Language) 
     return _compile(modules.sources(received.parts, main), main, env, language)
 
 
-def put_script(namespace: NamespaceDetail, name: str, *, strict: bool) -> tuple[ScriptView, Code]:
+def put_script(namespace: NamespaceView, name: str, *, strict: bool) -> tuple[ScriptView, Code]:
     """Handle a whole upload. ``strict``: an ``inherit`` that finds nothing refuses it."""
     received = receive()
     said = received.said
@@ -148,7 +148,7 @@ def put_script(namespace: NamespaceDetail, name: str, *, strict: bool) -> tuple[
     return view, code
 
 
-def patch_settings(namespace: NamespaceDetail, name: str, value: Any) -> ScriptView:
+def patch_settings(namespace: NamespaceView, name: str, value: Any) -> ScriptView:
     """Change what ``value`` names of a script's configuration; the code stays."""
     said = metadata.metadata(value, ceiling(house().settings))
     bindings.check_targets(Surroundings(namespace=namespace, script=name), said.bindings or [])

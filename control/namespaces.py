@@ -51,7 +51,9 @@ def list_all(account_id: str) -> Response:
 @blueprint.get(NAMESPACE)
 def get(account_id: str, namespace: str) -> Response:
     """One namespace."""
-    return envelope.success(shape(namespace_of(account_id, namespace)))
+    with translated(NAMESPACE_NOT_FOUND):
+        found = house().registry.namespaces.get(account_id, namespace)
+    return envelope.success(shape(found))
 
 
 @blueprint.route(NAMESPACE, methods=["PUT", "PATCH"])

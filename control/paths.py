@@ -1,6 +1,6 @@
 """Where things are under the API's base, and how a path finds what it names."""
 
-from cloister.registry import NamespaceDetail, ScriptView
+from cloister.registry import NamespaceView, ScriptView
 from control.errors import NAMESPACE_NOT_FOUND, SCRIPT_NOT_FOUND, translated
 from control.house import house
 
@@ -14,10 +14,10 @@ HOSTNAMES = f"{ACCOUNT}/workers/dispatch/hostnames"
 HOSTNAME = f"{HOSTNAMES}/<hostname>"
 
 
-def namespace_of(account_id: str, namespace: str) -> NamespaceDetail:
+def namespace_of(account_id: str, namespace: str) -> NamespaceView:
     """The account's namespace. Raises :class:`Refused` where there is none."""
     with translated(NAMESPACE_NOT_FOUND):
-        return house().registry.namespaces.get(account_id, namespace)
+        return house().registry.namespaces.find(account_id, namespace)
 
 
 def script_of(account_id: str, namespace: str, script: str) -> ScriptView:

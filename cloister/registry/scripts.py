@@ -30,7 +30,7 @@ SQLite with every other writer waiting: it must be quick and touch nothing else.
 
 class Scripts:
     """Makes, changes and deletes scripts. A namespace is named by id, which only its account knows
-    the way to: ``namespaces.get(account_id, name).id``.
+    the way to: ``namespaces.find(account_id, name).id``.
 
     Every method raises:
         NotFound: there is no such namespace, or no such script in it.

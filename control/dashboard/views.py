@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException
 from cloister.errors import CloisterError, NotFound, NotReady
 from cloister.languages import RESTRICTED
 from cloister.messages import Trace
-from cloister.registry import NamespaceDetail, ScriptView, TagFilter
+from cloister.registry import NamespaceView, ScriptView, TagFilter
 from control import auth, envelope, logs
 from control.dashboard import session
 from control.errors import (
@@ -232,7 +232,7 @@ def _invocations(view: ScriptView) -> list[Trace]:
     return found
 
 
-def _said_of_namespace(found: NamespaceDetail) -> list[str]:
+def _said_of_namespace(found: NamespaceView) -> list[str]:
     """What bounds a namespace, in words."""
     said = [f"{name} {number}" for name, number in limits.as_dict(found.limits).items()]
     if found.language != RESTRICTED:

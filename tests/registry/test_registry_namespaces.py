@@ -8,7 +8,7 @@ import pytest
 from cloister.errors import Conflict, Invalid, NotFound
 from cloister.limits import Limits
 from cloister.messages import Changed
-from cloister.registry import NewVersion, OutboundRule, Registry
+from cloister.registry import NamespaceView, NewVersion, OutboundRule, Registry
 
 
 def test_create_then_get_and_list(registry: Registry, account: str) -> None:
@@ -193,3 +193,14 @@ def test_script_count(
         registry.scripts.put_version(namespace, name, version)
     assert registry.namespaces.get(account, "production").script_count == 2
     assert registry.namespaces.list(account)[0].script_count == 2
+
+
+def test_a_namespace_is_found_without_counting(registry: Registry, account: str) -> None:
+    """Who only needs the namespace gets what is in its row, of its own account only."""
+    made = registry.namespaces.create(account, "production")
+    found = registry.namespaces.find(account, "production")
+    assert type(found) is NamespaceView
+    assert found.id == made.id
+    for other, name in ((account, "staging"), ("0" * 32, "production")):
+        with pytest.raises(NotFound):
+            registry.namespaces.find(other, name)
