@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 HEAD_END = b"\r\n\r\n"
 
@@ -34,7 +34,7 @@ async def measure(url: str, *, connections: int, duration_s: float) -> Figures:
     """Call ``url`` with GET from so many connections for so long."""
     target = urlsplit(url)
     loop = asyncio.get_running_loop()
-    request = (f"GET {target.path or '/'} HTTP/1.1\r\nHost: {target.netloc}\r\n\r\n").encode()
+    request = _request(target)
     start = time.perf_counter()
     clients = [_Client(request, start + duration_s) for _ in range(connections)]
     for client in clients:
@@ -102,9 +102,7 @@ async def pace(url: str, *, count: int, rate: float) -> Figures:
     Latency counts from when a call was due, so that a late one is not taken for a fast one.
     """
     target = urlsplit(url)
-    request = (
-        f"GET {target.path or '/'} HTTP/1.1\r\nHost: {target.netloc}\r\nConnection: close\r\n\r\n"
-    ).encode()
+    request = _request(target, "Connection: close\r\n")
     latencies: list[float] = []
     failed = [0]
     start = time.perf_counter()
@@ -130,9 +128,13 @@ async def pace(url: str, *, count: int, rate: float) -> Figures:
 
 async def call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: str) -> int:
     """Call ``url`` once, on a connection that stays; returns the status."""
-    target = urlsplit(url)
-    writer.write(f"GET {target.path or '/'} HTTP/1.1\r\nHost: {target.netloc}\r\n\r\n".encode())
+    writer.write(_request(urlsplit(url)))
     return await _answer(reader)
+
+
+def _request(target: SplitResult, fields: str = "") -> bytes:
+    path = target.path or "/"
+    return f"GET {path} HTTP/1.1\r\nHost: {target.netloc}\r\n{fields}\r\n".encode()
 
 
 async def _answer(reader: asyncio.StreamReader) -> int:

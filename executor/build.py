@@ -21,6 +21,7 @@ from executor.watch import Watch
 
 COMPILE_CPU_MS = 2_000
 LOAD_WALL_MS = 10_000
+"""Longest time for top-level code, whatever it waits for."""
 
 PYTHON = frozenset({"text/x-python", "text/x-python-requirement", "application/x-python"})
 DEFAULT = "Default"

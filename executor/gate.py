@@ -76,13 +76,13 @@ class Gate:
     def leave(self, name: Name) -> None:
         """Give a place back: to whose turn it is."""
         self._shares.give(name)
-        self._running[name] -= 1
+        self._lower(name, 1)
+
+    def _lower(self, name: Name, places: int) -> None:
+        """Count so many less, and give what is free to who waits."""
+        self._running[name] -= places
         if not self._running[name]:
             del self._running[name]
-        self._hand_over()
-
-    def _hand_over(self) -> None:
-        """Give what is free to who waits."""
         while (following := self._next()) is not None:
             place = self._pop(following)
             if not place.done():
@@ -92,13 +92,10 @@ class Gate:
     def burden(self, name: Name, *, is_busy: bool) -> None:
         """One of a worker's invocations is long at work, or not any more. Such a one counts as
         many, against its worker's bound only: processors are fewer than places."""
-        self._running[name] = self._running.get(name, 0) + (
-            self._extra if is_busy else -self._extra
-        )
-        if not is_busy:
-            if not self._running[name]:
-                del self._running[name]
-            self._hand_over()
+        if is_busy:
+            self._running[name] = self._running.get(name, 0) + self._extra
+        else:
+            self._lower(name, self._extra)
 
     def _is_free(self, name: Name) -> bool:
         return self._running.get(name, 0) < self._limit and self._shares.has_room_for(name)

@@ -12,7 +12,7 @@ from cloister.errors import CloisterError
 from cloister.outcomes import Outcome
 from cloister.registry.views import Bundle
 from cloister.settings import Settings
-from executor.build import Uncompilable
+from executor.build import LOAD_WALL_MS, Uncompilable
 from executor.gate import Gate, Overloaded
 from executor.head import check_head
 from executor.isolate import frames
@@ -25,9 +25,6 @@ from executor.watch import Watch, Watches
 from executor.work import Ended, Sink, Work
 
 log = logging.getLogger(__name__)
-
-LOAD_WALL_MS = 10_000
-"""Longest time for top-level code, whatever it waits for."""
 
 BACKGROUND_SLACK_MS = 1_000
 """The isolate itself ends waitUntil work in time; it is ended so much later if it did not."""

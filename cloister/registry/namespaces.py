@@ -80,12 +80,8 @@ class Namespaces:
         Raises:
             NotFound: the account has none of this name.
         """
-        query = select(Namespace).where(Namespace.account_id == account_id, Namespace.name == name)
         with self._database.read() as session:
-            row = session.scalar(query)
-        if row is None:
-            raise _unknown(name)
-        return namespace_view(row)
+            return namespace_view(namespace_row(session, account_id, name))
 
     def get(self, account_id: str, name: str) -> NamespaceDetail:
         """Find one, with all that is known of it.

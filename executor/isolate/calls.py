@@ -45,7 +45,7 @@ KINDS: dict[str, type[Exception]] = {
 class _Nowhere:
     """Takes what is sent."""
 
-    def send(self, data: memoryview, _flags: int) -> int:
+    def send(self, data: memoryview) -> int:
         return len(data)
 
 
@@ -62,7 +62,7 @@ class Channel:
 
     def open(self, door: socket.socket) -> None:
         """Take a door's socket into use."""
-        door.setblocking(True)
+        door.setblocking(False)
         self._door = door
         self._readable.register(door, select.POLLIN)
         self._either.register(door, select.POLLIN | select.POLLOUT)
@@ -95,10 +95,10 @@ class Channel:
                 view, sent = memoryview(unsent[0]), 0
                 while sent < len(view):
                     try:
-                        sent += self._door.send(view[sent:], socket.MSG_DONTWAIT)
+                        sent += self._door.send(view[sent:])
                     except BlockingIOError:
                         if any(event & ~select.POLLOUT for _, event in self._either.poll()):
-                            self._take_in(socket.MSG_DONTWAIT)
+                            self._take_in()
                     except OSError:
                         leave()
                 unsent.popleft()
@@ -117,19 +117,19 @@ class Channel:
         while not self._arrived:
             # Waiting in recv() would wake it up, too, when the executor has read what was sent.
             self._readable.poll()
-            self._take_in(socket.MSG_DONTWAIT)
+            self._take_in()
         return self._arrived.popleft()
 
     def arrived(self) -> list[frames.ToIsolate]:
         """What has come in, after :meth:`wait` said that there is something."""
-        self._take_in(socket.MSG_DONTWAIT)
+        self._take_in()
         arrived = list(self._arrived)
         self._arrived.clear()
         return arrived
 
-    def _take_in(self, flags: int = 0) -> None:
+    def _take_in(self) -> None:
         try:
-            data = self._door.recv(READ_BYTES, flags)
+            data = self._door.recv(READ_BYTES)
             if not data:
                 leave()
             self._arrived.extend(frame for frame, _ in self._unpacker.feed(data))

@@ -17,7 +17,7 @@ class SlowDoor:
         self.taken = b""
         self._amid = amid
 
-    def send(self, data: memoryview, _flags: int) -> int:
+    def send(self, data: memoryview) -> int:
         """Take three bytes."""
         self.taken += bytes(data[:3])
         self._amid()
@@ -55,7 +55,7 @@ def test_half_a_frame_ends_the_isolate(
     door = SlowDoor(lambda: None)
     channel = channel_to(door)
 
-    def fail(_data: Any, _flags: int) -> int:
+    def fail(_data: Any) -> int:
         raise error
 
     def amid() -> None:
@@ -76,7 +76,7 @@ def test_an_error_before_a_frame_is_the_workers_own() -> None:
     channel = channel_to(door)
     sending = door.send
 
-    def fail(_data: Any, _flags: int) -> int:
+    def fail(_data: Any) -> int:
         door.send = sending  # type: ignore[method-assign]
         raise RecursionError
 

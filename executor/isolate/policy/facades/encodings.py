@@ -109,22 +109,21 @@ def _text(encoding: str) -> str:
 
 def iterdecode(iterator: Any, encoding: str, errors: str = "strict") -> Any:
     """``codecs.iterdecode``."""
-    decoder = getincrementaldecoder(encoding)(errors)
-    for part in iterator:
-        if text := decoder.decode(part):
-            yield text
-    if text := decoder.decode(b"", final=True):
-        yield text
+    yield from _coded(iterator, getincrementaldecoder(encoding)(errors).decode, b"")
 
 
 def iterencode(iterator: Any, encoding: str, errors: str = "strict") -> Any:
     """``codecs.iterencode``."""
-    encoder = getincrementalencoder(encoding)(errors)
-    for part in iterator:
-        if data := encoder.encode(part):
-            yield data
-    if data := encoder.encode("", final=True):
-        yield data
+    yield from _coded(iterator, getincrementalencoder(encoding)(errors).encode, "")
+
+
+def _coded(parts: Any, code: Callable[..., Any], nothing: str | bytes) -> Any:
+    """What each part gives, and what is left at the end."""
+    for part in parts:
+        if made := code(part):
+            yield made
+    if made := code(nothing, final=True):
+        yield made
 
 
 def open_(
