@@ -68,6 +68,8 @@ def test_celery_tells_of_the_worker(shared: House, namespace: str) -> None:
     """It is a Celery worker as any other: `celery inspect` hears from it, also of the queues of
     namespaces that were made while it ran."""
     app = celery_app(shared.settings)
+    shared.deploy(namespace, "hello", HELLO)
+    assert hello(shared, namespace) == b"Hello"  # it listens: what is said before that is lost
     inspect = app.control.inspect(timeout=10, limit=1)
     (queues,) = inspect.active_queues().values()
     assert {dispatch_queue(namespace), COMPILE_QUEUE} <= {queue["name"] for queue in queues}
