@@ -79,19 +79,21 @@ def test_a_second_start_is_quick_and_keeps_everything(
     first = Account(running)
     first.deploy("kept", HELLO)
     first.sdk.close()
-    assert _quick(running) or _quick(running) or _quick(running)
+    running.stop()
+    running.start()
+    # CPU time, which other work on the machine changes little: two cores have ten seconds of it.
+    assert _cpu_s(running) < 8
     second = Account(running)
     second.sdk.close()
     assert second.token == first.token
     assert http_client.get(second.url("kept")).text == "Hello World!"
 
 
-def _quick(running: Up) -> bool:
-    """Restart: ready within five seconds? One slow start may be other work on the machine."""
-    running.stop()
-    begun = time.monotonic()
-    running.start()
-    return time.monotonic() - begun < 5
+def _cpu_s(running: Up) -> float:
+    """CPU seconds of all its processes so far, and of those that they started and that ended."""
+    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in running.processes()]
+    ticks = [sum(map(int, stat.rpartition(")")[2].split()[11:15])) for stat in stats]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_lost_database_is_made_again(another_up: Make) -> None:
