@@ -8,14 +8,16 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+from cloister.errors import NotReady
 from cloister.languages import RESTRICTED, Language
 from executor.isolate.door import DoorClosed, HostDoor
 from executor.isolate.frames import FromIsolate, ToIsolate
 from executor.isolate.zygote import Exited
 from executor.sandbox import priority
+from executor.sandbox.cgroups import Group, Groups
 
 _CPUCLOCK_SCHED = 2
 _PAGE_KB = resource.getpagesize() // 1024
@@ -33,9 +35,9 @@ class Death(enum.Enum):
     KILLED = "killed"  # by the executor, which gave a reason
     REFUSED_CALL = "refused system call"  # SIGSYS: native code tried what seccomp forbids
     FAULT = "fault"  # SIGSEGV and its like: the stack overflowed, or native code erred
-    KERNEL = "killed by the kernel"  # SIGKILL that was not ours: the machine ran out of memory
+    KERNEL = "killed by the kernel"  # SIGKILL that was not ours, for want of memory
     EXITED = "exited"
-    LOST = "lost"  # with its zygote
+    LOST = "lost"  # with its zygote, or by a SIGKILL of somebody else's
 
 
 class IsolateDied(Exception):
@@ -98,12 +100,25 @@ class Isolate:
         self._door = HostDoor(self._on_door_end)
         self._door_is_gone = False
         self._base_kb = self._resident_kb()
+        self._group: Group | None = None
         ended.add_done_callback(self._let_go)
 
     async def attach(self, sock: socket.socket, first: bytes) -> None:
         """Take the door's socket, and what was read from it already; frames flow from here on."""
         await self._door.connect(sock)
         self._door.data_received(first)
+
+    async def join(self, groups: Groups) -> None:
+        """Be bounded by a control group from now on, until its end.
+
+        Raises:
+            NotReady: it cannot be; nothing may run in it.
+        """
+        self._group = groups.new()
+        with _refusing():
+            await asyncio.to_thread(self._group.take, self.pid, self._most_bytes())
+        if self._ended.done():
+            raise NotReady("An isolate ended before it was bounded.")
 
     async def send(self, frame: ToIsolate) -> None:
         """Send a frame; waits while the isolate is not reading.
@@ -170,9 +185,15 @@ class Isolate:
         """Let the tenant allocate so much; beyond it, allocation fails inside (MemoryError).
 
         Returns when that holds, or the isolate is gone; send() and receive() will say so.
+
+        Raises:
+            NotReady: it cannot be; nothing may run in it.
         """
         if memory_bytes != self.memory_bytes:
             self.memory_bytes = memory_bytes
+            if self._group is not None and not self._ended.done():
+                with _refusing():
+                    self._group.bound_memory(self._most_bytes())
             await self._apply_memory(memory_bytes)
 
     def make_way(self, *, is_busy: bool) -> None:
@@ -192,8 +213,12 @@ class Isolate:
 
     def exceeds_memory(self) -> bool:
         """Whether it holds more than its limit all the same. The backstop of the rlimit."""
-        held_kb = self._resident_kb() - self._base_kb
-        return held_kb > self.memory_bytes // 1024 + RESIDENT_SLACK_KB
+        return self._resident_kb() * 1024 > self._most_bytes()
+
+    def _most_bytes(self) -> int:
+        """What it may hold in all. Of the pages that it has in common with the zygote, those are
+        its own in the end that it writes to."""
+        return self.memory_bytes + (self._base_kb + RESIDENT_SLACK_KB) * 1024
 
     def kill(self, reason: str = "killed") -> None:
         """End the process now. The first reason given is the one that counts."""
@@ -235,14 +260,20 @@ class Isolate:
             death = Death.KILLED if self._reason else Death.LOST
             return IsolateDied(death, self._reason, None)
         if exited.code == -signal.SIGKILL:
-            death = Death.KILLED if self._reason else Death.KERNEL
-            return IsolateDied(death, self._reason, exited.code)
+            return IsolateDied(self._death_by_kill(), self._reason, exited.code)
         if exited.code == -signal.SIGSYS:
             return IsolateDied(Death.REFUSED_CALL, "", exited.code)
         return IsolateDied(Death.FAULT if exited.code < 0 else Death.EXITED, "", exited.code)
 
-    def _let_go(self, _ended: "asyncio.Future[Exited | None]") -> None:
+    def _death_by_kill(self) -> Death:
+        if self._reason:
+            return Death.KILLED
+        return Death.KERNEL if self._group is None or self._group.ran_out else Death.LOST
+
+    def _let_go(self, ended: "asyncio.Future[Exited | None]") -> None:
         os.close(self._process)
+        if self._group is not None:
+            ended.get_loop().run_in_executor(None, self._group.remove)
         self._close_if_gone()
 
     def _close_if_gone(self) -> None:
@@ -251,3 +282,11 @@ class Isolate:
             self.closed.set()
             for callback in self.on_closed:
                 callback(self)
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise NotReady(f"An isolate cannot be bounded by a control group: {exc}.") from exc

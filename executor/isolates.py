@@ -19,6 +19,7 @@ from executor import doctor
 from executor.cell import Death, Isolate, IsolateDied
 from executor.gate import Gate
 from executor.isolate.frames import Load
+from executor.sandbox import cgroups
 from executor.shares import Name
 from executor.zygotes import COMMAND, Zygote
 
@@ -56,6 +57,7 @@ class IsolatePool:
         self._settings = settings
         self._command = command
         self._without: frozenset[str] = frozenset()
+        self._groups: cgroups.Groups | None = None
         self._zygote: Zygote | None = None
         self._retired: set[Zygote] = set()
         self._starting = asyncio.Lock()
@@ -79,6 +81,8 @@ class IsolatePool:
         """
         self._without = await asyncio.to_thread(doctor.admit, self._settings)
         _allow_descriptors()
+        if cgroups.FACILITY not in self._without:
+            self._groups = await asyncio.to_thread(_open_groups)
         try:
             self._blank.append(await self._make())
         except BaseException:
@@ -96,6 +100,8 @@ class IsolatePool:
         async with self._starting:
             zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
         await asyncio.gather(*(zygote.close() for zygote in zygotes))
+        if self._groups is not None:
+            await asyncio.to_thread(self._groups.close)
 
     async def borrow(
         self,
@@ -203,7 +209,7 @@ class IsolatePool:
         """Fork a blank isolate, from a new zygote if need be."""
         async with self._forking.place(owner):
             zygote = await self._current_zygote()
-            isolate = await zygote.fork(self._settings.default_memory_mb * MIB)
+            isolate = await zygote.fork(self._settings.default_memory_mb * MIB, self._groups)
         isolate.language = self.language
         isolate.on_closed.append(self._forget)
         return isolate
@@ -273,6 +279,13 @@ class IsolatePool:
             self._retired.add(old)
         for isolate in list(self._blank):
             self._evict(isolate, "recycled")
+
+
+def _open_groups() -> cgroups.Groups:
+    try:
+        return cgroups.Groups.open(cgroups.delegated())
+    except OSError as exc:
+        raise NotReady(f"Control groups are delegated, and cannot be used: {exc}.") from exc
 
 
 def _allow_descriptors() -> None:

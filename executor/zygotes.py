@@ -19,6 +19,7 @@ from executor.isolate import zygote
 from executor.isolate.door import READ_BYTES, DoorClosed
 from executor.isolate.frames import Ready
 from executor.isolate.zygote import Exited, Fork, MemorySet, SetMemory, StepFailure, Up
+from executor.sandbox.cgroups import Groups
 
 COMMAND = (sys.executable, "-I", "-m", "executor.isolate.zygote")
 
@@ -118,8 +119,9 @@ class Zygote:
         """How many of its isolates are alive."""
         return len(self._isolates)
 
-    async def fork(self, memory_bytes: int) -> Isolate:
-        """A fresh isolate whose sandbox stands, and which may allocate so much.
+    async def fork(self, memory_bytes: int, groups: Groups | None = None) -> Isolate:
+        """A fresh isolate whose sandbox stands, and which may allocate so much. Given control
+        groups, it is in one of its own.
 
         Raises:
             NotReady: there is none; the message names the step that failed.
@@ -134,10 +136,18 @@ class Zygote:
         try:
             with theirs:
                 number = self._ask(theirs, memory_bytes)
-            return await self._first_frame(number, ours, memory_bytes)
+            isolate = await self._first_frame(number, ours, memory_bytes)
         except BaseException:
             ours.close()
             raise
+        try:
+            if groups is not None:
+                await isolate.join(groups)
+            await _check_ready(isolate)
+        except BaseException:
+            isolate.kill("never ready")
+            raise
+        return isolate
 
     def _ask(self, door: socket.socket, memory_bytes: int) -> int:
         if self.ended.is_set() or self._control.fileno() == -1:
@@ -167,7 +177,6 @@ class Zygote:
         await isolate.attach(door, first)
         self._cells.add(isolate)
         isolate.on_closed.append(self._cells.discard)
-        await _check_ready(isolate)
         return isolate
 
     async def _set_memory(self, number: int, memory_bytes: int) -> None:

@@ -10,12 +10,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from executor import sandbox
-from executor.sandbox import identity, kernel, landlock, limits, namespaces, process, seccomp
+from executor.sandbox import (
+    cgroups,
+    identity,
+    kernel,
+    landlock,
+    limits,
+    namespaces,
+    process,
+    seccomp,
+)
 
 NAMESPACES = ("user", "mount", "pid", "net", "ipc", "uts", "cgroup", "nesting")
 
@@ -98,18 +106,6 @@ def _pidfd() -> None:
     signal.pidfd_send_signal(os.pidfd_open(os.getpid()), 0)
 
 
-def _cgroup_delegation() -> str:
-    """The group we are in, if we may divide it and bound memory in it."""
-    lines = Path("/proc/self/cgroup").read_text().splitlines()
-    ours = [line.removeprefix("0::") for line in lines if line.startswith("0::")]
-    group = Path("/sys/fs/cgroup") / ours[0].lstrip("/") if ours else None
-    if group is None or not os.access(group / "cgroup.subtree_control", os.W_OK):
-        raise OSError("no version 2 group of ours to divide")
-    if "memory" not in (group / "cgroup.controllers").read_text().split():
-        raise OSError("no memory controller")
-    return str(group)
-
-
 FACILITIES = (
     Facility("identity", "isolates are not root", identity.leave_root),
     Facility("user", "no power outside the cell", _namespace("user")),
@@ -128,7 +124,10 @@ FACILITIES = (
     Facility("rlimits", "memory, processes, descriptors, files, stack", _prlimit),
     Facility("pidfd", "kills reach the isolate and no other process", _pidfd),
     Facility(
-        "cgroup2", "what all isolates together use, if you bound it", _cgroup_delegation, False
+        cgroups.FACILITY,
+        "memory and processes, counted by the kernel for each isolate",
+        lambda: str(cgroups.delegated()),
+        required=False,
     ),
 )
 
