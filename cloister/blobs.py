@@ -58,7 +58,9 @@ class Blobs:
         return None
 
     async def aget(self, key: str) -> bytes | None:
-        """:meth:`get` for an event loop."""
+        """:meth:`get` for an event loop. A file is read at once: to have that done takes longer."""
+        if isinstance(self._store, LocalStore):
+            return self.get(key)
         with _translated():
             result = await self._store.get_async(_checked(key))
             return bytes(await result.bytes_async())

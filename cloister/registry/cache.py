@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
+from functools import partial
 
 from cloister.messages import Changed
 from cloister.registry.hostnames import may_be_hostname
@@ -42,16 +43,31 @@ class RouteCache:
         self._registry = registry
         self._domain = settings.domain
         self._callbacks: list[Callback] = []
+        # A database that is a file answers sooner than a thread that waits for the interpreter.
+        near = registry.is_near
         self._routes: Shelf[tuple[str, str], Route | None] = Shelf(
-            ROUTES, lambda key: registry.resolve(*key), absent=ABSENT
+            ROUTES,
+            lambda key: registry.resolve(*key),
+            absent=ABSENT,
+            near=(lambda key: registry.resolve(*key, wait=False)) if near else None,
         )
         self._namespaces: Shelf[str, NamespaceView | None] = Shelf(
-            NAMESPACES, registry.namespace_view, absent=ABSENT
+            NAMESPACES,
+            registry.namespace_view,
+            absent=ABSENT,
+            near=partial(registry.namespace_view, wait=False) if near else None,
         )
         self._hostnames: Shelf[str, tuple[str, str] | None] = Shelf(
-            HOSTNAMES, registry.hostnames.resolve, absent=ABSENT
+            HOSTNAMES,
+            registry.hostnames.resolve,
+            absent=ABSENT,
+            near=partial(registry.hostnames.resolve, wait=False) if near else None,
         )
-        self._bundles: Shelf[str, Bundle | None] = Shelf(BUNDLES, registry.bundle)
+        self._bundles: Shelf[str, Bundle | None] = Shelf(
+            BUNDLES,
+            registry.bundle,
+            near=partial(registry.bundle, wait=False) if near else None,
+        )
         self._listener = ChangeListener(settings, self._take)
 
     async def start(self) -> None:

@@ -5,14 +5,23 @@ write-ahead log at each commit (``synchronous=FULL``), PostgreSQL does so by def
 """
 
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVarTuple, cast
 
 import msgspec
-from sqlalchemy import Connection, CursorResult, Engine, UpdateBase, create_engine, event
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Engine,
+    Select,
+    UpdateBase,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -29,6 +38,8 @@ from cloister.messages import Changed
 from cloister.registry.models import Base
 from cloister.settings import Settings
 
+Columns = TypeVarTuple("Columns")
+
 BUSY_S = 15
 """How long a SQLite writer waits for another one, of any process."""
 
@@ -38,6 +49,9 @@ PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_S * 1000}",
     "PRAGMA journal_size_limit=67108864",
 )
+
+IMPATIENT = ("PRAGMA busy_timeout=0", "PRAGMA query_only=ON")
+"""For connections whose reader cannot wait. In a write-ahead log, readers wait for no writer."""
 
 MANY_CHANGES = 100
 """Above so many scripts changed at once, the note names only their namespace."""
@@ -74,11 +88,54 @@ class Work(Session):
         return cast("CursorResult[Any]", self.execute(counted)).rowcount
 
 
-class Database:
-    """An engine and what to call after each commit. Thread-safe; not to be carried over a fork."""
+class Near:
+    """One connection to a database in a file, for reads that neither wait nor take long. To get a
+    connection from a pool and give it back takes longer than such a read. Thread-safe."""
 
-    def __init__(self, engine: Engine, on_change: Callable[[Changed], None] | None) -> None:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine.execution_options(single=True)
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+
+    def row(self, query: Select[*Columns], values: Mapping[str, Any]) -> Any:
+        """One row, or None. Raises as SQLAlchemy does."""
+        with self._lock:
+            connection = self._connection = self._connection or self._engine.connect()
+            try:
+                return connection.execute(query, values).one_or_none()
+            except BaseException:
+                self._drop()
+                raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._drop()
+        self._engine.dispose()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+class Database:
+    """An engine and what to call after each commit. Thread-safe; not to be carried over a fork.
+
+    Attributes:
+        is_near: it is a file. To read a row takes less than to have a thread do so.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        on_change: Callable[[Changed], None] | None,
+        near: "Near | None" = None,
+    ) -> None:
         self.engine = engine
+        self.is_near = near is not None
+        self._near = near
+        self._rows = engine.execution_options(single=True)
         self._writer = engine.execution_options(immediate=True)
         self._on_change = on_change
 
@@ -92,6 +149,20 @@ class Database:
         """
         with _translated(), Session(self.engine) as session:
             yield session
+
+    def row(self, query: Select[*Columns], values: Mapping[str, Any], *, wait: bool) -> Any:
+        """What a single SELECT finds: one row, or None. It sees one state without a transaction.
+
+        Raises:
+            NotReady: the database cannot be reached; without ``wait`` also if it is near and
+                another process has it to itself, as when it is opened after a crash.
+            Invalid: a value cannot be asked for.
+        """
+        if self._near is not None and not wait:
+            with _translated():
+                return self._near.row(query, values)
+        with _translated(), self._rows.connect() as connection:
+            return connection.execute(query, values).one_or_none()
 
     @contextmanager
     def write(self) -> Iterator[Work]:
@@ -111,6 +182,8 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+        if self._near is not None:
+            self._near.close()
 
 
 def open_database(settings: Settings, on_change: Callable[[Changed], None] | None) -> Database:
@@ -130,7 +203,7 @@ def open_database(settings: Settings, on_change: Callable[[Changed], None] | Non
         path.touch(mode=0o600)
     except OSError as exc:
         raise NotReady(f"The registry's database cannot be made: {exc}.") from exc
-    return Database(_sqlite(url), on_change)
+    return Database(_sqlite(url), on_change, Near(_sqlite(url, (*PRAGMAS, *IMPATIENT))))
 
 
 def database_url(settings: Settings) -> URL:
@@ -157,9 +230,16 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, pragmas: Sequence[str] = PRAGMAS) -> Engine:
     engine = create_engine(url, json_serializer=_json, json_deserializer=msgspec.json.decode)
-    event.listen(engine, "connect", _prepare_sqlite)
+
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        # The driver's own BEGIN comes too late (before the first write); ours is in _begin_sqlite.
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(pragma)
+
+    event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -174,18 +254,12 @@ def _postgresql(url: URL) -> Engine:
     )
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # The driver's own BEGIN comes too late (before the first write); ours is in _begin_sqlite.
-    connection.isolation_level = None
-    for pragma in PRAGMAS:
-        connection.execute(pragma)
-
-
 def _begin_sqlite(connection: Connection) -> None:
     # A write transaction takes the write lock at once: one that had read first could be refused
     # (SQLITE_BUSY) when it comes to write, and no waiting helps then.
-    immediate = connection.get_execution_options().get("immediate")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("single"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("immediate") else "BEGIN")
 
 
 @contextmanager

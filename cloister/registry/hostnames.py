@@ -6,7 +6,7 @@ Whoever sets one vouches for it: that the name is its customer's is not verified
 import re
 
 import idna
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from cloister.errors import Conflict, Invalid, NotFound
@@ -24,6 +24,13 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 """A name whose last label is one of these is an IPv4 address to browsers, however it is written."""
+
+
+_PLACE = (
+    select(Namespace.name, Hostname.script)
+    .join(Namespace, Hostname.namespace_id == Namespace.id)
+    .where(Hostname.hostname == bindparam("hostname"))
+)
 
 
 class Hostnames:
@@ -121,15 +128,10 @@ class Hostnames:
             work.delete(row)
             work.changed_hostname(name, namespace, row.script)
 
-    def resolve(self, hostname: str) -> tuple[str, str] | None:
-        """Namespace and script of a canonical hostname of any account; None if there is none."""
-        query = (
-            select(Namespace.name, Hostname.script)
-            .join(Namespace, Hostname.namespace_id == Namespace.id)
-            .where(Hostname.hostname == hostname)
-        )
-        with self._database.read() as session:
-            found = session.execute(query).one_or_none()
+    def resolve(self, hostname: str, *, wait: bool = True) -> tuple[str, str] | None:
+        """Namespace and script of a canonical hostname of any account; None if there is none. For
+        ``wait`` see ``Database.row``."""
+        found = self._database.row(_PLACE, {"hostname": hostname}, wait=wait)
         return None if found is None else (found[0], found[1])
 
 

@@ -4,7 +4,7 @@ import builtins
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Row, Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -184,16 +184,16 @@ def namespace_row(
     return row
 
 
-def namespace_view(row: Namespace) -> NamespaceView:
-    """The row as a value."""
+def namespace_view(row: Namespace | Row[Any]) -> NamespaceView:
+    """The row, or its columns, as a value."""
     return NamespaceView(**_fields(row))
 
 
-def outbound_rule(row: Namespace) -> OutboundRule | None:
-    """The rule with its namespace filled in."""
-    if row.outbound is None or row.outbound.namespace:
-        return row.outbound
-    return msgspec.structs.replace(row.outbound, namespace=row.name)
+def outbound_rule(kept: OutboundRule | None, namespace: str) -> OutboundRule | None:
+    """A namespace's rule with the namespace that it names filled in."""
+    if kept is None or kept.namespace:
+        return kept
+    return msgspec.structs.replace(kept, namespace=namespace)
 
 
 def _detail(row: Namespace, script_count: int) -> NamespaceDetail:
@@ -205,10 +205,11 @@ def _detail(row: Namespace, script_count: int) -> NamespaceDetail:
     )
 
 
-def _fields(row: Namespace) -> dict[str, Any]:
+def _fields(row: Namespace | Row[Any]) -> dict[str, Any]:
     plain = ("id", "account_id", "name", "trusted", "limits", "egress_allow", "egress_deny")
     fields = {name: getattr(row, name) for name in (*plain, "fresh_isolates")}
-    return fields | {"outbound": outbound_rule(row), "language": known(row.language)}
+    rule = outbound_rule(row.outbound, row.name)
+    return fields | {"outbound": rule, "language": known(row.language)}
 
 
 def _counted() -> Select[Namespace, int]:

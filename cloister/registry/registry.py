@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, inspect, select
 
 from cloister.messages import Changed
 from cloister.registry.accounts import Accounts
@@ -19,21 +19,34 @@ from cloister.registry.views import Bundle, NamespaceView, Route
 from cloister.secrets import Cipher, open_cipher
 from cloister.settings import Settings
 
-# Built once: that takes as long as to ask the database.
+# Built once: that takes as long as to ask the database. As long again would take objects of it.
 _ROUTE = (
-    select(Namespace, Script.version_id, Version.limits)
+    select(
+        Namespace.trusted,
+        Namespace.limits.label("namespace_limits"),
+        Namespace.outbound,
+        Script.version_id,
+        Version.limits,
+    )
     .join(Script, Script.namespace_id == Namespace.id)
     .join(Version, Script.version_id == Version.id)
     .where(Namespace.name == bindparam("namespace"), Script.name == bindparam("script"))
 )
-_NAMESPACE = select(Namespace).where(Namespace.name == bindparam("namespace"))
+_NAMESPACE = select(*inspect(Namespace).columns).where(Namespace.name == bindparam("namespace"))
 
 
 class Registry:
-    """The stored truth about what is deployed. Synchronous, thread-safe; one a process."""
+    """The stored truth about what is deployed. Synchronous, thread-safe; one a process.
+
+    What routing reads is read without a wait if ``wait`` is False: see :meth:`Database.row`.
+
+    Attributes:
+        is_near: see :class:`Database`.
+    """
 
     def __init__(self, database: Database, cipher: Cipher, domain: str) -> None:
         self._database = database
+        self.is_near = database.is_near
         self.accounts = Accounts(database)
         self.tokens = Tokens(database)
         self.namespaces = Namespaces(database)
@@ -42,33 +55,30 @@ class Registry:
         self.hostnames = Hostnames(database, domain)
         self.kv = Kv(database)
 
-    def resolve(self, namespace: str, script: str) -> Route | None:
+    def resolve(self, namespace: str, script: str, *, wait: bool = True) -> Route | None:
         """The live version under this name; None if there is none."""
         names = {"namespace": namespace, "script": script}
-        with self._database.read() as session:
-            found = session.execute(_ROUTE, names).one_or_none()
-        if found is None:
+        row = self._database.row(_ROUTE, names, wait=wait)
+        if row is None:
             return None
-        row, version_id, limits = found
         return Route(
             namespace=namespace,
             script=script,
-            version=version_id,
+            version=row.version_id,
             trusted=row.trusted,
-            namespace_limits=row.limits,
-            script_limits=limits,
-            outbound=outbound_rule(row),
+            namespace_limits=row.namespace_limits,
+            script_limits=row.limits,
+            outbound=outbound_rule(row.outbound, namespace),
         )
 
-    def namespace_view(self, namespace: str) -> NamespaceView | None:
+    def namespace_view(self, namespace: str, *, wait: bool = True) -> NamespaceView | None:
         """The namespace of this name; None if there is none."""
-        with self._database.read() as session:
-            row = session.scalar(_NAMESPACE, {"namespace": namespace})
-        return namespace_view(row) if row else None
+        row = self._database.row(_NAMESPACE, {"namespace": namespace}, wait=wait)
+        return None if row is None else namespace_view(row)
 
-    def bundle(self, version_id: str) -> Bundle | None:
+    def bundle(self, version_id: str, *, wait: bool = True) -> Bundle | None:
         """What running this version needs; None if it is gone."""
-        return self.versions.bundle(version_id)
+        return self.versions.bundle(version_id, wait=wait)
 
     def close(self) -> None:
         """Close every connection to the database."""

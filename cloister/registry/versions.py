@@ -1,7 +1,9 @@
 """Versions: code and configuration together, written once, read whole."""
 
+from typing import Any
+
 import msgspec
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import Row, bindparam, delete, func, select
 
 from cloister.errors import Invalid
 from cloister.registry.bindings import (
@@ -36,9 +38,22 @@ _SAME = (
 """Fields that a version has as it was uploaded."""
 
 
-# Built once: that takes as long as to ask the database.
+# Built once: that takes as long as to ask the database. As long again would take objects of it.
 _BUNDLE = (
-    select(Version, Script.name, Namespace.name, Namespace.account_id)
+    select(
+        Version.id,
+        Version.digest,
+        Version.main_module,
+        Version.bindings,
+        Version.secrets,
+        Version.limits,
+        Version.compatibility_date,
+        Version.compatibility_flags,
+        Version.handlers,
+        Script.name.label("script"),
+        Namespace.name.label("namespace"),
+        Namespace.account_id,
+    )
     .join(Script, Version.script_id == Script.id)
     .join(Namespace, Script.namespace_id == Namespace.id)
     .where(Version.id == bindparam("version"))
@@ -58,19 +73,17 @@ class Versions:
         with self._database.read() as session:
             return [view(row) for row in session.scalars(query.order_by(Version.number.desc()))]
 
-    def bundle(self, version_id: str) -> Bundle | None:
-        """What running this version needs; None if it is gone."""
-        with self._database.read() as session:
-            found = session.execute(_BUNDLE, {"version": version_id}).one_or_none()
-        if found is None:
+    def bundle(self, version_id: str, *, wait: bool = True) -> Bundle | None:
+        """What running this version needs; None if it is gone. ``wait``: see ``Database.row``."""
+        row = self._database.row(_BUNDLE, {"version": version_id}, wait=wait)
+        if row is None:
             return None
-        row, script, namespace, account_id = found
         bindings = with_secrets(row.bindings, self._secrets(row))
         return Bundle(
             version=row.id,
-            namespace=namespace,
-            script=script,
-            account_id=account_id,
+            namespace=row.namespace,
+            script=row.script,
+            account_id=row.account_id,
             digest=row.digest,
             main_module=row.main_module,
             env=environment(bindings),
@@ -111,7 +124,7 @@ class Versions:
         work.execute(delete(Version).where(old))
         return row
 
-    def _secrets(self, row: Version) -> Secrets:
+    def _secrets(self, row: Version | Row[Any]) -> Secrets:
         text = self._cipher.open(row.secrets, about=row.id)
         return msgspec.msgpack.decode(text, type=Secrets)
 

@@ -132,7 +132,7 @@ async def test_what_is_cached_is_not_read_again(
     await watched.wait_for(Changed(namespace="production", script="one"))
     cache._registry.close()
     database = cache._registry.kv._database
-    database.read = None  # type: ignore[method-assign,assignment]
+    database.read = database.row = None  # type: ignore[method-assign,assignment]
     assert (await cache.route("production", "two")).version == made.version_id
     assert (await cache.bundle(made.version_id)).version == made.version_id
     assert (await cache.namespace("production")).id == namespace

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from cloister.errors import Invalid, NotReady, SettingInvalid
 from cloister.registry import NewVersion, Registry, TagFilter, open_registry
@@ -269,3 +271,29 @@ def test_text_that_a_database_refuses(registry: Registry) -> None:
             assert registry.bundle(name) is None
         except Invalid:
             pass
+
+
+def test_a_read_that_cannot_wait(
+    registry: Registry, settings: Settings, account: str, version: NewVersion
+) -> None:
+    """It answers beside a writer. With the file in another's hands it is refused at once, nothing
+    is left of that, and it never writes."""
+    if settings.database_url:
+        pytest.skip("only a file is near")
+    namespace = registry.namespaces.create(account, "production").id
+    made = registry.scripts.put_version(namespace, "hello", version)
+    other = sqlite3.connect(settings.data_dir / "registry.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert registry.resolve("production", "hello", wait=False).version == made.version_id
+    other.execute("ROLLBACK")
+    registry.close()
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(NotReady):
+        registry.resolve("production", "hello", wait=False)
+    other.close()
+    assert registry.bundle(made.version_id, wait=False).digest == version.digest
+    assert registry.namespace_view("production", wait=False).id == namespace
+    assert registry.hostnames.resolve("shop.example.com", wait=False) is None
+    with pytest.raises(OperationalError, match="readonly"):
+        registry.kv._database._near.row(text("DELETE FROM scripts"), {})

@@ -290,7 +290,7 @@ async def test_what_cannot_be_one_is_not_looked_for(registry: Registry, settings
     """The platform's own names and addresses cost no question to the database."""
     cache = RouteCache(registry, settings)
     registry.close()
-    registry.kv._database.read = None  # type: ignore[method-assign,assignment]
+    registry.kv._database.row = None  # type: ignore[method-assign,assignment]
     for host in ("hello.localhost", "localhost", "127.0.0.1", "[::1]", "a_b.example", "a" * 300):
         assert await cache.hostname(host) is None
     with pytest.raises(TypeError):

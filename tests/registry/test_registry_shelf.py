@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from cloister.errors import NotReady
 from cloister.registry import shelf as shelf_module
 from cloister.registry.shelf import Shelf
 
@@ -192,3 +193,30 @@ async def test_close_waits_for_reads(source: Source) -> None:
     source.let_go()
     await closing
     assert await asking == "one"
+
+
+async def test_a_near_read_takes_no_thread(source: Source) -> None:
+    """What can be read at once is there before anything else runs, and is kept like the rest."""
+    near = {"k": "near"}
+    shelf = Shelf(10, source.load, absent=1, near=near.pop)
+    asking = shelf.get("k", 30)
+    with pytest.raises(StopIteration) as answered:
+        asking.send(None)
+    assert answered.value.value == "near"
+    assert await shelf.get("k", 30) == "near"
+    assert not source.reads
+
+
+async def test_a_near_read_that_would_wait(source: Source) -> None:
+    """A database that another process has to itself is asked again where waiting hurts nobody."""
+
+    def near(_key: str) -> str:
+        raise NotReady("busy")
+
+    shelf = Shelf(10, source.load, absent=1, near=near)
+    asking = asyncio.create_task(shelf.get("k", 30))
+    await source.has_begun()
+    source.let_go()
+    assert await asking == "one"
+    assert await shelf.get("k", 30) == "one"
+    assert source.reads == {"k": 1}
