@@ -2,7 +2,7 @@
 
 A worker yields chunks that say when, by the machine's clock, and the client looks how long ago that
 was. Then a large body is answered, and one is uploaded; meanwhile the memory of all processes is
-looked at.
+looked at. Each worker has answered once before.
 """
 
 import argparse
@@ -22,6 +22,8 @@ from run import cloister, deploy
 MIB = 1024 * 1024
 CHUNK = 256 * 1024
 LOOK_S = 0.1
+SETTLE_S = 5.0
+"""All processes have started by then."""
 
 TICKS = b"""\
 import asyncio, time
@@ -78,7 +80,10 @@ def main() -> None:
         with cloister(directory, CLOISTER_REQUEST_BODY_BYTES=str(size)) as who:
             deploy(who, {"ticks": TICKS, "down": DOWN, "up": UP})
             base = f"{who.dispatch_url}/{who.namespace}"
+            time.sleep(SETTLE_S)
             with httpx.Client(trust_env=False, timeout=120) as http:
+                for move, name in ((down, "down"), (up, "up")):  # isolates are made, not measured
+                    move(http, f"{base}/{name}/", MIB)
                 print(f"the loopback alone: {loopback(size):,.0f} MB/s")
                 print(first_bytes(http, f"{base}/ticks/"))
                 for what, move in (("response", down), ("request", up)):

@@ -7,6 +7,7 @@ then its socket is driven from here, by callbacks.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, cast
 
 import hiredis
@@ -20,6 +21,9 @@ Done = Callable[[list[Any]], None]
 """Gets one reply a command, in order; an exception in the place of each that failed."""
 
 _NOTHING = object()
+
+LARGE_BYTES = 16 * 1024
+"""A last argument from this size on is not copied into its command."""
 
 
 class Link(asyncio.Protocol):
@@ -44,7 +48,7 @@ class Link(asyncio.Protocol):
         """Send at least one command; ``done`` is called later, once."""
         loop = asyncio.get_running_loop()
         self._waiting.append((len(commands), done, loop.time()))
-        data = b"".join([hiredis.pack_command(command) for command in commands])  # type: ignore[arg-type]  # any length
+        data = b"".join(chain.from_iterable(map(_packed, commands)))
         if self._transport is not None:
             self._transport.write(data)
             return
@@ -136,3 +140,13 @@ class Link(asyncio.Protocol):
         self._unsent.clear()
         for count, done, _ in waiting:
             done([error] * count)
+
+
+def _packed(command: Command) -> list[bytes]:
+    """The bytes of a command, in parts."""
+    last = command[-1]
+    if not isinstance(last, bytes) or len(last) < LARGE_BYTES:
+        return [hiredis.pack_command(command)]  # type: ignore[arg-type]  # any length
+    before = [each if isinstance(each, bytes) else str(each).encode() for each in command[:-1]]
+    head = [b"$%d\r\n%b\r\n" % (len(each), each) for each in before]
+    return [b"*%d\r\n" % len(command), *head, b"$%d\r\n" % len(last), last, b"\r\n"]

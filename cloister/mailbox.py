@@ -1,7 +1,7 @@
 """Replies: one list a process in Valkey, one reader, and an inbox for each id that waits.
 
-Senders use :func:`push` (or RPUSH and EXPIRE themselves): the list goes away by itself when its
-reader is gone.
+Senders use :func:`push` or :func:`push_command`: the list goes away by itself when its reader is
+gone.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import msgspec
 import redis
 import redis.asyncio
 
-from cloister.link import Link
+from cloister.link import Command, Link
 from cloister.messages import CompileAnswer, End, Failure, Reply, decode_frame, reply_list
 
 log = logging.getLogger(__name__)
@@ -30,12 +30,25 @@ BLOCK_S = 5.0
 RECONNECT_S = 0.1
 
 
+_PUSH = """\
+redis.set_repl(redis.REPL_NONE)
+local length
+for i = 2, #ARGV do length = redis.call('RPUSH', KEYS[1], ARGV[i]) end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return length"""
+"""What is on its way is worth nothing after a restart: it goes to no append-only file, for which
+Valkey would write all bodies to disk, and to no replica."""
+
+
+def push_command(key: str, ttl_s: int, *pieces: bytes) -> Command:
+    """The command that appends to a list which lives so long from then on; its length answers."""
+    return ("EVAL", _PUSH, 1, key, ttl_s, *pieces)
+
+
 async def push(client: redis.asyncio.Redis, reply_to: str, frames: Iterable[bytes]) -> None:
     """Send encoded frames, in order, to whoever reads the list ``reply_to``."""
-    pipeline = client.pipeline(transaction=False)
-    pipeline.rpush(reply_to, *frames)
-    pipeline.expire(reply_to, REPLY_TTL_S)
-    await pipeline.execute()
+    command = push_command(reply_to, REPLY_TTL_S, *frames)
+    await client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis has few types
 
 
 async def stop(task: asyncio.Task[None]) -> None:

@@ -4,8 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-import redis.asyncio
-
+from cloister.link import Link
 from cloister.mailbox import Mailbox
 from cloister.messages import (
     EXECUTORS_CHANNEL,
@@ -48,13 +47,13 @@ class Exchange:
         publisher: Publisher,
         enquiry: Enquiry,
         deadlines: Deadlines,
-        client: redis.asyncio.Redis,
+        uploads: Link,
         invocation: Invocation,
     ) -> None:
         self._publisher = publisher
         self._enquiry = enquiry
         self._deadlines = deadlines
-        self._redis = client
+        self._uploads = uploads
         self._invocation = invocation
         self._mailbox = mailbox
         self._inbox = mailbox.open(invocation.id)
@@ -126,7 +125,7 @@ class Exchange:
         if upload.rest is None:
             return
         key, ttl_s = body_list(self._invocation.id), int(self._left_s()) + 60
-        sending = send_body(self._redis, key, upload.inline, upload.rest, ttl_s)
+        sending = send_body(self._uploads, key, upload.inline, upload.rest, ttl_s)
         self._upload = asyncio.create_task(sending, name="upload")
         self._upload.add_done_callback(self._upload_done)
 

@@ -1,8 +1,9 @@
 """gunicorn's HTTP/1.1 parser, with a short way for the heads that nearly every client sends.
 
 A head that is here as a whole and matches :data:`_HEAD` to the byte is taken apart by that one
-expression, which allows less than gunicorn does; all else, and whatever is odd, goes gunicorn's
-way. How a message is framed is gunicorn's to say for both.
+expression, which allows less than gunicorn does, and what comes amid a body of known length is
+handed on; all else, and whatever is odd, goes gunicorn's way. How a message is framed is gunicorn's
+to say for all.
 """
 
 import re
@@ -24,6 +25,7 @@ class Parser(PythonProtocol):  # type: ignore[misc]  # gunicorn has no types
     """See the module."""
 
     _buffer: bytearray
+    _body_remaining: int
 
     def feed(self, data: bytes) -> None:
         """Take what came; calls back for heads, bodies and ends.
@@ -31,8 +33,13 @@ class Parser(PythonProtocol):  # type: ignore[misc]  # gunicorn has no types
         Raises:
             ParseError: it is not HTTP, or could be read in two ways.
         """
-        if self._state == "request_line" and not self._buffer:
-            data = data[self._take_head(data) :]
+        if not self._buffer:
+            if self._state == "request_line":
+                data = data[self._take_head(data) :]
+            elif self._state == "body" and len(data) < self._body_remaining:
+                self._body_remaining -= len(data)
+                self._on_body(data)
+                return
         if data:
             super().feed(data)
 

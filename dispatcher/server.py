@@ -10,8 +10,11 @@ import shutil
 import tempfile
 from typing import Any
 
+from cloister.allocator import keep_freed_memory
 from cloister.logs import configuration
 from cloister.settings import Settings
+
+keep_freed_memory()
 
 _settings = Settings.from_env()
 

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 
 from cloister.broker import async_redis
 from cloister.limits import effective
+from cloister.link import Link
 from cloister.mailbox import Mailbox
 from cloister.messages import Invocation
 from cloister.registry import Registry, RouteCache, open_registry
@@ -29,6 +30,7 @@ class Services:
         self.publisher = Publisher(self._redis, settings.namespace_queue)
         self.enquiry = Enquiry(self._redis, self.mailbox)
         self._deadlines = Deadlines()
+        self._uploads = Link(self._redis)
         self.registry: Registry
         self.routes: RouteCache
 
@@ -44,6 +46,7 @@ class Services:
             await self.mailbox.start()
             stack.push_async_callback(self.mailbox.close)
             stack.push_async_callback(self.publisher.close)
+            stack.push_async_callback(self._uploads.close)
             await self.enquiry.start()
             stack.push_async_callback(self.enquiry.close)
             self._stack = stack.pop_all()
@@ -55,5 +58,5 @@ class Services:
     def exchange(self, invocation: Invocation) -> Exchange:
         """A conversation about one invocation."""
         return Exchange(
-            self.mailbox, self.publisher, self.enquiry, self._deadlines, self._redis, invocation
+            self.mailbox, self.publisher, self.enquiry, self._deadlines, self._uploads, invocation
         )

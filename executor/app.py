@@ -14,6 +14,7 @@ from celery import Celery
 from celery.signals import setup_logging, worker_ready
 
 from cloister import logs
+from cloister.allocator import keep_freed_memory
 from cloister.broker import celery_app
 from cloister.messages import COMPILE_TASK, DISPATCH_TASK
 from cloister.notices import tell_ready
@@ -52,6 +53,8 @@ def _ready(**_: Any) -> None:
 
 
 atexit.register(gc.freeze)  # else the collector looks through everything once more, at the end
+
+keep_freed_memory()
 
 _settings = Settings.from_env()
 

@@ -106,7 +106,7 @@ class Isolate:
     async def attach(self, sock: socket.socket, first: bytes) -> None:
         """Take the door's socket, and what was read from it already; frames flow from here on."""
         await self._door.connect(sock)
-        self._door.data_received(first)
+        self._door.take(first)
 
     async def join(self, groups: Groups) -> None:
         """Be bounded by a control group from now on, until its end.

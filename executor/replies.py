@@ -12,8 +12,8 @@ from typing import Any
 
 import redis.asyncio
 
-from cloister.link import Command, Link
-from cloister.mailbox import REPLY_TTL_S
+from cloister.link import LARGE_BYTES, Command, Link
+from cloister.mailbox import REPLY_TTL_S, push_command
 from cloister.messages import (
     CHUNK_BYTES,
     STREAM_WINDOW_BYTES,
@@ -86,12 +86,15 @@ class Replies:
         batch, self._pending = self._pending, {}
         commands: list[Command] = []
         for reply_to, frames in batch.items():
-            commands.append(("RPUSH", reply_to, *(data for _, data in frames)))
-            commands.append(("EXPIRE", reply_to, REPLY_TTL_S))
+            count = _fitting(frames)
+            if count < len(frames):
+                self._pending[reply_to] = frames[count:]
+                del frames[count:]
+            commands.append(push_command(reply_to, REPLY_TTL_S, *[data for _, data in frames]))
         self._link.send(commands, partial(self._written, batch))
 
     def _written(self, batch: dict[str, list[tuple[str, bytes]]], replies: list[Any]) -> None:
-        for frames, pushed in zip(batch.values(), replies[::2], strict=True):
+        for frames, pushed in zip(batch.values(), replies, strict=True):
             if isinstance(pushed, Exception):
                 # Not tried again: the server may have done it, and frames must not come twice.
                 log.warning("%d response frames were lost: %s", len(frames), pushed)
@@ -100,6 +103,15 @@ class Replies:
             self._write()
         else:
             self._idle.set()
+
+
+def _fitting(frames: list[tuple[str, bytes]]) -> int:
+    """How many leave at once: all, but of large ones one, with what is before it. Valkey, and we,
+    would else move megabytes about for a single command."""
+    for count, (_, data) in enumerate(frames, 1):
+        if len(data) >= LARGE_BYTES:
+            return count
+    return len(frames)
 
 
 class ReplySink:

@@ -28,6 +28,9 @@ T = TypeVar("T")
 HEADER_BYTES = 4
 READ_BYTES = 64 * 1024
 
+_incoming = memoryview(bytearray(256 * 1024))
+"""Where the executor reads from every door, one read at a time. What stays of it is copied."""
+
 PENDING_FRAMES = 64
 PENDING_BYTES = 1024 * 1024
 """With more than this received and not yet asked for, the executor stops reading."""
@@ -55,7 +58,7 @@ class Unpacker(Generic[T]):
         self._max_bytes = max_bytes
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[tuple[T, int]]:
+    def feed(self, data: bytes | memoryview) -> list[tuple[T, int]]:
         """Take in bytes; return the frames now complete, each with its size in bytes.
 
         Raises:
@@ -76,7 +79,7 @@ class Unpacker(Generic[T]):
         """Whether part of a frame is there."""
         return bool(self._buffer)
 
-    def _cut(self, data: bytes | bytearray) -> tuple[list[tuple[T, int]], int]:
+    def _cut(self, data: bytes | bytearray | memoryview) -> tuple[list[tuple[T, int]], int]:
         """The frames that are there as a whole, and how many bytes they take."""
         frames: list[tuple[T, int]] = []
         start, length = 0, len(data)
@@ -158,8 +161,8 @@ class Door:
         self._pending.extend(frame for frame, _ in self._unpacker.feed(data))
 
 
-class HostDoor(asyncio.Protocol):
-    """The executor's side. One task receives; any task sends.
+class HostDoor(asyncio.BufferedProtocol):
+    """The executor's side. One task receives; any task sends. All doors are of one event loop.
 
     ``on_end`` is called once, when the socket is closed, with what was wrong with the last frame
     (None: nothing). ``frame_bytes`` is the size of the frame received last.
@@ -257,7 +260,14 @@ class HostDoor(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the loop's type
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        return _incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.take(_incoming[:nbytes])
+
+    def take(self, data: bytes | memoryview) -> None:
+        """Take in what was read."""
         if self._ended or self._transport is None:
             return
         try:

@@ -294,6 +294,8 @@ _decode_kind = msgspec.msgpack.Decoder(_Kind).decode
 
 _LARGE = frozenset({"call", "returned", "compiled"})
 
+_CHUNK_START = encode(Chunk(data=b""))[:12]
+
 
 def raw(value: Any) -> Raw:
     """A value as it travels."""
@@ -308,4 +310,6 @@ def decode_from_isolate(body: memoryview | bytes) -> FromIsolate:
     """
     if len(body) > MAX_PLAIN_FRAME_BYTES and _decode_kind(body).type not in _LARGE:
         raise msgspec.ValidationError(f"{len(body)} bytes are too many")
-    return _from_isolate.decode(bytes(body))  # a copy: what is raw holds on to it
+    if body[: len(_CHUNK_START)] != _CHUNK_START:
+        body = bytes(body)  # a copy: what is raw holds on to it
+    return _from_isolate.decode(body)

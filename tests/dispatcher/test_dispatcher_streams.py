@@ -77,6 +77,26 @@ def test_large_upload_waits_for_the_executor(dispatcher: Dispatcher) -> None:
     assert lengths[0] <= 17
 
 
+def test_an_upload_that_pauses(dispatcher: Dispatcher) -> None:
+    """What has come of a body is there for the worker, however little, before more comes."""
+    pieces = (INLINE_BODY_BYTES + 1, 5, 3)
+    taken: list[int] = []
+
+    def play(executor: FakeExecutor, invocation: Invocation) -> None:
+        taken.extend(len(chunk) for chunk in executor.body_chunks(invocation))
+        executor.answer(invocation, b"taken")
+
+    dispatcher.play("pausing", play)
+    with dispatcher.client() as client:
+        head = "PUT / HTTP/1.1\r\nHost: pausing.localhost\r\nContent-Length: "
+        client.send(f"{head}{sum(pieces)}\r\n\r\n".encode())
+        for number, size in enumerate(pieces, 1):
+            client.send(b"x" * size)
+            come = sum(pieces[:number])
+            eventually(lambda come=come: sum(taken) == come, "what was sent")
+        assert client.answer().body == b"taken"
+
+
 def test_body_over_the_limit_by_its_length(dispatcher: Dispatcher) -> None:
     """A Content-Length over the limit is 413 at once, no worker hears of it."""
     dispatcher.play("over", lambda ex, inv: ex.answer(inv, b""))

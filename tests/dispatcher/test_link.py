@@ -11,7 +11,7 @@ import redis.asyncio
 
 from cloister import link as link_module
 from cloister.broker import async_redis, redis_client
-from cloister.link import Command, Link
+from cloister.link import LARGE_BYTES, Command, Link
 from cloister.settings import Settings
 
 
@@ -38,6 +38,16 @@ async def test_replies_come_in_order(link: Link) -> None:
     assert (length, same) == (2, 2)
     assert isinstance(error, redis.ResponseError)
     assert await second == [[b"\x00\r\n", b"two"]]
+
+
+async def test_large_arguments_arrive_to_the_byte(link: Link) -> None:
+    """Also behind text, numbers and other large ones."""
+    large = bytes(range(256)) * (LARGE_BYTES // 256)
+    (length, _, held) = await ask(
+        link, ("RPUSH", "list", "é", 7, large, large), ("PING",), ("LRANGE", "list", 0, -1)
+    )
+    assert length == 4
+    assert held == ["é".encode(), b"7", large, large]
 
 
 async def test_a_lost_connection_fails_what_is_under_way(link: Link, redis_url: str) -> None:

@@ -39,6 +39,29 @@ async def test_frames_reach_their_own_inbox_in_order(client: redis.asyncio.Redis
                 assert [int(f.data) for f in got if isinstance(f, Chunk)] == list(range(400))
 
 
+async def test_what_is_on_its_way_is_not_written_to_disk(client: redis.asyncio.Redis) -> None:
+    """A pushed piece leaves the append-only file as short as it was; what else is pushed does
+    not."""
+
+    async def written() -> int:
+        info = await client.info("persistence")
+        return int(info["aof_current_size"] + info["aof_buffer_length"])
+
+    await client.config_set("appendonly", "yes")
+    try:
+        async with asyncio.timeout(20):
+            while (await client.info("persistence"))["aof_rewrite_in_progress"]:
+                pass
+        before, piece = await written(), bytes(100_000)
+        await push(client, "ours", [piece, piece])
+        assert await client.lrange("ours", 0, -1) == [piece, piece]
+        assert await written() - before < len(piece)
+        await client.rpush("theirs", piece)
+        assert await written() - before > len(piece)
+    finally:
+        await client.config_set("appendonly", "no")
+
+
 async def test_unknown_and_broken_frames_are_dropped(client: redis.asyncio.Redis) -> None:
     """Frames that nobody expects, or that are not frames, do not stop the reader."""
     async with Mailbox(client, "p2") as mailbox, asyncio.timeout(20):

@@ -1,12 +1,12 @@
 """Response frames on their way to the dispatcher: order, credit, loss; notes the other way."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import redis.asyncio
 
-from cloister.link import Link
+from cloister.link import LARGE_BYTES, Command, Done, Link
 from cloister.messages import (
     CHUNK_BYTES,
     STREAM_WINDOW_BYTES,
@@ -58,6 +58,27 @@ async def test_a_small_response_is_one_frame(client: redis.asyncio.Redis, replie
     whole = Head(id="i", status=200, headers=[("a", "b")], executor="me", body=b"hi", end=True)
     assert await sent(client, replies) == [whole]
     assert 0 < await client.ttl("r") <= 120
+
+
+async def test_large_frames_leave_one_by_one(
+    client: redis.asyncio.Redis, replies: Replies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What gathered while a write was under way is no command of many large frames; all arrive, in
+    order, and small ones leave together."""
+    commands: list[Sequence[Command]] = []
+    send = Link.send
+
+    def watched(self: Link, sending: Sequence[Command], done: Done) -> None:
+        commands.append(sending)
+        send(self, sending, done)
+
+    monkeypatch.setattr(Link, "send", watched)
+    frames = [Chunk(id="i", data=bytes([n]) * LARGE_BYTES) for n in range(3)]
+    small = [Chunk(id="i", data=b"small"), End(id="i")]
+    for frame in [*frames, *small]:
+        replies.send("r", frame)
+    assert await sent(client, replies) == [*frames, *small]
+    assert [len(command) for (command,) in commands] == [6, 6, 6, 7]
 
 
 async def test_a_large_body_is_cut_into_chunks(
@@ -149,6 +170,7 @@ async def test_a_request_body_beside_the_message(client: redis.asyncio.Redis) ->
     await client.rpush(body_list("i"), b"two", b"", b"not of it")
     assert await asyncio.wait_for(waiting, 5) == b"two"
     assert [await body.read(), await body.read()] == [b"", b""]
+    await body.close()
 
 
 async def test_the_rest_of_a_body_is_dropped(client: redis.asyncio.Redis) -> None:
@@ -164,6 +186,8 @@ async def test_the_rest_of_a_body_is_dropped(client: redis.asyncio.Redis) -> Non
 async def test_a_body_that_is_lost() -> None:
     """Without the server the body breaks off, as an error."""
     away = redis.asyncio.Redis(unix_socket_path="/nonexistent", retry=None)
+    body = RequestBody(away, "i")
     with pytest.raises(FetchFailed):
-        await RequestBody(away, "i").read()
+        await body.read()
+    await body.close()
     await away.aclose()
