@@ -23,7 +23,7 @@ INLINE_BODY_BYTES = 256 * 1024
 CHUNK_BYTES = 256 * 1024
 """Largest chunk of a streamed body."""
 
-STREAM_WINDOW_BYTES = 2 * 1024 * 1024
+STREAM_WINDOW_BYTES = 4 * 1024 * 1024
 """Bytes of a response that an executor sends before the dispatcher grants more."""
 
 DISPATCH_TASK = "cloister.dispatch"
