@@ -60,6 +60,13 @@ def _networks(value: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part) for part in _names(value))
 
 
+def _ids(value: str) -> tuple[int, int]:
+    first, last = (int(part) for part in value.split("-"))
+    if not 0 < first < last < 2**32 - 1:
+        raise ValueError("must be FIRST-LAST, without that of root")
+    return first, last
+
+
 def _setting(default: Any, doc: str, parse: Callable[[str], Any] = _text) -> Any:
     return field(default=default, metadata={"doc": doc, "parse": parse})
 
@@ -146,6 +153,12 @@ class Settings:
         "Kernel facilities the operator accepts to do without, by the names `cloister doctor` "
         "prints. Empty accepts no weaker sandbox.",
         _names,
+    )
+    sandbox_ids: tuple[int, int] = _setting(
+        (2_013_265_920, 2_147_352_575),
+        "Where the executor is root: user and group ids of the host, FIRST-LAST, that nobody else "
+        "has. Isolates get them.",
+        _ids,
     )
 
     egress_ports: tuple[int, ...] = _setting(

@@ -21,7 +21,7 @@ def admit(settings: Settings) -> frozenset[str]:
         NotReady: a facility is missing that ``sandbox_accept`` does not name.
         SettingInvalid: ``sandbox_accept`` names what is no facility.
     """
-    findings = probe()
+    findings = probe(settings.sandbox_ids)
     _check_names(settings, findings)
     refused = refusals(settings, findings)
     if refused:
@@ -73,7 +73,7 @@ def _check_names(settings: Settings, findings: list[Finding]) -> None:
 def main() -> int:
     """Print the report. Returns the exit code."""
     settings = Settings.from_env()
-    findings = probe()
+    findings = probe(settings.sandbox_ids)
     _check_names(settings, findings)
     sys.stdout.write(report(settings, findings) + "\n")
     return 1 if refusals(settings, findings) else 0

@@ -55,7 +55,7 @@ class IsolatePool:
     ) -> None:
         self.language = language
         self._settings = settings
-        self._command = command
+        self._command = (*command, "--ids", *map(str, settings.sandbox_ids))
         self._without: frozenset[str] = frozenset()
         self._groups: cgroups.Groups | None = None
         self._zygote: Zygote | None = None

@@ -17,14 +17,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
 from cloister.languages import LANGUAGES, RESTRICTED
 from executor import sandbox
 from executor.isolate.languages import DIALECTS
-from executor.sandbox import kernel, limits, process, seccomp
+from executor.sandbox import kernel, limits, process, seccomp, users
 
 DEFAULT_SERVE = "executor.isolate.main:serve"
 
@@ -105,15 +105,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     without = frozenset(filter(None, options.without.split(",")))
     serve = _warm_up(options)
     base_bytes = limits.address_space_bytes()
+    block = users.Block(tuple(options.ids))
     try:
-        sandbox.enclose(without)
+        sandbox.enclose(without, block)
         process.die_with_parent()
     except sandbox.StepFailed as exc:
         control.send(encode(StepFailure(None, exc.facility, str(exc))))
         os._exit(EXIT_ENCLOSURE)
     if first := os.fork():
         control.close()
-        _watch(first)
+        _watch(first)  # and hold the block: this process outlives every isolate
+    block.release()
     process.die_with_parent()
     Zygote(control, door, serve, without, base_bytes).run()
 
@@ -122,6 +124,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="executor.isolate.zygote")
     parser.add_argument("--control", type=int, required=True, help="descriptor of the socket")
     parser.add_argument("--serve", default=DEFAULT_SERVE, help="what an isolate runs")
+    parser.add_argument("--ids", type=int, nargs=2, required=True, help="first and last, for users")
     parser.add_argument("--without", default="", help="facilities accepted to be missing")
     parser.add_argument("--language", choices=LANGUAGES, default=RESTRICTED)
     parser.add_argument("--modules", default="", help="packages that may be imported (full only)")
@@ -180,6 +183,13 @@ def _watch(first: int) -> NoReturn:
     os._exit(max(0, os.waitstatus_to_exitcode(status)))
 
 
+class _Child(NamedTuple):
+    """An isolate. ``id`` is that of the request; ``user`` is None if all are one."""
+
+    id: int
+    user: int | None
+
+
 class Zygote:
     """PID 1 of the isolates' world."""
 
@@ -196,7 +206,7 @@ class Zygote:
         self._without = without
         self._door = door
         self._base_bytes = base_bytes
-        self._isolates: dict[int, int] = {}
+        self._isolates: dict[int, _Child] = {}
 
     def run(self) -> NoReturn:
         """Fork and reap until the control socket closes."""
@@ -234,17 +244,24 @@ class Zygote:
 
     def _fork(self, request: Fork, door: int) -> None:
         try:
+            user = self._free_user()
             pid = kernel.fork()
         except OSError as exc:
             self._tell(StepFailure(request.id, "fork", str(exc)))
             self._tell(Exited(request.id, EXIT_STEP))
             return
         if pid == 0:
-            self._become_isolate(request, door)
-        self._isolates[pid] = request.id
+            self._become_isolate(request, door, user)
+        self._isolates[pid] = _Child(request.id, user)
+
+    def _free_user(self) -> int | None:
+        """An id that no living isolate has. One that was waited for is gone, and had no child."""
+        if not sandbox.has_users(self._without):
+            return None
+        return users.pick({child.user for child in self._isolates.values() if child.user})
 
     def _set_memory(self, request: SetMemory) -> None:
-        pids = [pid for pid, number in self._isolates.items() if number == request.id]
+        pids = [pid for pid, child in self._isolates.items() if child.id == request.id]
         for pid in pids:
             # Ended, it is not reaped yet: the pid is its own.
             with contextlib.suppress(ProcessLookupError):
@@ -255,12 +272,12 @@ class Zygote:
         """The address space's limit and its ceiling: what the zygote has itself comes on top."""
         return self._base_bytes + request.memory_bytes, self._base_bytes + request.ceiling_bytes
 
-    def _become_isolate(self, request: Fork, door: int) -> NoReturn:
+    def _become_isolate(self, request: Fork, door: int, user: int | None) -> NoReturn:
         """In the child: take the door, lose all else, serve. Never comes back."""
         code = EXIT_STEP
         try:
             self._take_door(door)
-            sandbox.lock_down(self._without, *self._bounds(request))
+            sandbox.lock_down(self._without, user, *self._bounds(request))
             code = EXIT_SERVE
             self._control.close()
             gc.enable()
@@ -292,7 +309,7 @@ class Zygote:
                 return
             code = os.waitstatus_to_exitcode(status)
             cpu_ns = int((usage.ru_utime + usage.ru_stime) * 1e9)
-            self._tell(Exited(self._isolates.pop(pid), code, cpu_ns, usage.ru_maxrss))
+            self._tell(Exited(self._isolates.pop(pid).id, code, cpu_ns, usage.ru_maxrss))
 
     def _tell(self, message: ToHost) -> None:
         try:

@@ -16,10 +16,11 @@ from executor.sandbox import (
     priority,
     process,
     seccomp,
+    users,
 )
 from executor.sandbox.syscalls import DOOR_DESCRIPTOR
 
-__all__ = ["DOOR_DESCRIPTOR", "ISOLATE_STEPS", "Step", "StepFailed", "enclose", "lock_down"]
+__all__ = ["DOOR_DESCRIPTOR", "Step", "StepFailed", "enclose", "has_users", "lock_down"]
 
 
 @dataclass(frozen=True)
@@ -44,25 +45,49 @@ class StepFailed(Exception):
         self.position = position
 
 
-_LEAVE_ROOT = Step("identity", identity.leave_root)
+def has_users(without: Collection[str]) -> bool:
+    """Whether each isolate is a user of its own: only in a user namespace, where it is owner."""
+    return not {"ids", "user"} & set(without)
 
-ENCLOSURE_STEPS = (
-    Step("session", priority.stand_apart),
-    Step("user", namespaces.unshare_user),
-    Step("net", namespaces.unshare_net),
-    Step("ipc", namespaces.unshare_ipc),
-    Step("uts", namespaces.unshare_uts),
-    Step("cgroup", namespaces.unshare_cgroup),
-    Step("pid", namespaces.unshare_pid),
-    Step("mount", namespaces.unshare_mount),
-    Step("nesting", namespaces.forbid_nesting),
-    Step("mount", namespaces.empty_root),
-    Step("capabilities", identity.drop_capabilities),
-)
-"""The zygote's, in order: the user namespace before the others, since it gives the right to make
-them; the file system towards the end, since the steps before need ``/proc``."""
 
-ISOLATE_STEPS = (
+def enclosure_steps(without: Collection[str], block: users.Block) -> list[Step]:
+    """The zygote's steps, in order, less what the operator accepts to do without.
+
+    The user namespace comes before the others, since it gives the right to make them; the file
+    system towards the end, since the steps before need ``/proc``. With ids of the zygote's own,
+    root is left as soon as they are mapped. Else it is left first, so that even in the namespace
+    we are nobody outside; without one, the other namespaces need root, which goes once they stand.
+    """
+    kept = 0
+    leave_root = Step("identity", identity.leave_root)
+    begin = [Step("session", priority.stand_apart)]
+    end = []
+    if has_users(without):
+        kept = identity.OVER_OTHER_USERS
+        begin += [Step("ids", block.claim), Step("user", block.unshare)]
+        begin += [Step("ids", partial(users.become, identity.NOBODY))]
+    elif "user" not in without:
+        begin += [leave_root, Step("user", namespaces.unshare_one_user)]
+    else:
+        end = [leave_root]
+    steps = (
+        *begin,
+        Step("net", namespaces.unshare_net),
+        Step("ipc", namespaces.unshare_ipc),
+        Step("uts", namespaces.unshare_uts),
+        Step("cgroup", namespaces.unshare_cgroup),
+        Step("pid", namespaces.unshare_pid),
+        Step("mount", namespaces.unshare_mount),
+        Step("nesting", namespaces.forbid_nesting),
+        Step("mount", namespaces.empty_root),
+        *end,
+        Step("capabilities", partial(identity.drop_capabilities, kept)),
+    )
+    left_out = {*without, "nesting"} if "user" in without else without
+    return [step for step in steps if step.facility not in left_out]
+
+
+_ISOLATE_STEPS = (
     Step("parent", process.die_with_parent),
     Step("group", process.own_group),
     Step("priority", priority.step_back),
@@ -75,40 +100,39 @@ ISOLATE_STEPS = (
     # Last: it forbids the calls that the other steps make.
     Step("seccomp", seccomp.install),
 )
-"""Each isolate's, in order."""
 
 
-def enclosure_steps(without: Collection[str]) -> list[Step]:
-    """The zygote's steps, less what the operator accepts to do without.
-
-    With a user namespace, root is left first, so that even in it we are nobody outside. Without
-    one, the other namespaces need root, which is left once they stand.
-    """
-    steps = list(ENCLOSURE_STEPS)
-    steps.insert(len(steps) - 1 if "user" in without else 1, _LEAVE_ROOT)
-    left_out = {*without, "nesting"} if "user" in without else without
-    return [step for step in steps if step.facility not in left_out]
+def isolate_steps(
+    without: Collection[str], user: int | None, total_bytes: int, ceiling_bytes: int
+) -> list[Step]:
+    """Each isolate's steps, in order, less what the operator accepts to do without."""
+    own = [Step("memory", partial(limits.limit_memory, total_bytes, ceiling_bytes))]
+    if user is not None:
+        own.insert(0, Step("ids", partial(users.become, user)))
+    return [step for step in (*own, *_ISOLATE_STEPS) if step.facility not in without]
 
 
-def enclose(without: Collection[str]) -> None:
+def enclose(without: Collection[str], block: users.Block) -> None:
     """Take the zygote out of the system. Its next child is PID 1 of the new world.
 
     Raises:
         StepFailed: the cell would be incomplete.
     """
-    run(enclosure_steps(without))
+    run(enclosure_steps(without, block))
 
 
-def lock_down(without: Collection[str], total_bytes: int, ceiling_bytes: int) -> None:
+def lock_down(
+    without: Collection[str], user: int | None, total_bytes: int, ceiling_bytes: int
+) -> None:
     """Take from an isolate all that it does not need. The door alone stays.
 
-    Its address space is bounded by ``total_bytes``, which the zygote may move up to the ceiling.
+    It becomes ``user``, unless all are one. Its address space is bounded by ``total_bytes``, which
+    the zygote may move up to the ceiling.
 
     Raises:
         StepFailed: the cell would be incomplete; the isolate must end.
     """
-    memory = Step("memory", partial(limits.limit_memory, total_bytes, ceiling_bytes))
-    run([step for step in (memory, *ISOLATE_STEPS) if step.facility not in without])
+    run(isolate_steps(without, user, total_bytes, ceiling_bytes))
 
 
 def run(steps: Sequence[Step]) -> None:

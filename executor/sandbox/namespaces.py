@@ -20,9 +20,14 @@ _MNT_DETACH = 2
 
 
 def unshare_user() -> None:
+    """A user namespace, with nobody in it until ids are mapped."""
+    kernel.unshare(_CLONE_NEWUSER)
+
+
+def unshare_one_user() -> None:
     """A user namespace in which our one user is nobody, and there is no other."""
     user, group = os.geteuid(), os.getegid()
-    kernel.unshare(_CLONE_NEWUSER)
+    unshare_user()
     # An ordinary user may map a group only after giving up setgroups() for good.
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{NOBODY} {user} 1")

@@ -23,6 +23,7 @@ from executor.sandbox import (
     namespaces,
     process,
     seccomp,
+    users,
 )
 
 NAMESPACES = ("user", "mount", "pid", "net", "ipc", "uts", "cgroup", "nesting")
@@ -51,33 +52,50 @@ class Facility:
     required: bool = True
 
 
-def probe() -> list[Finding]:
-    """Try every facility, in the order in which an isolate meets them."""
+def probe(ids: tuple[int, int]) -> list[Finding]:
+    """Try every facility, in the order in which an isolate meets them; users, with these ids."""
     kernel.machine()
-    command = [sys.executable, "-I", "-m", "executor.sandbox.probe"]
+    command = [sys.executable, "-I", "-m", "executor.sandbox.probe", *map(str, ids)]
     result = subprocess.run(  # noqa: S603 - our own command
         command, stdout=subprocess.PIPE, env={}, cwd="/", timeout=_SECONDS, check=True
     )
     return msgspec.json.decode(result.stdout, type=list[Finding])
 
 
-def _namespace(name: str) -> Callable[[], None]:
+def _users(ids: tuple[int, int]) -> Callable[[], str]:
+    """Be a zygote with ids of its own, and then an isolate."""
+
+    def attempt() -> str:
+        try:
+            sandbox.enclose({*NAMESPACES} - {"user"}, users.Block(ids))
+            users.become(users.pick(()))
+        except (sandbox.StepFailed, OSError) as exc:
+            raise OSError(f"all are one: {exc}") from exc
+        return "{}-{}".format(*ids)
+
+    return attempt
+
+
+def _namespace(name: str, ids: tuple[int, int]) -> Callable[[], None]:
     """Make this namespace in the way the zygote would, and no other that can be done without."""
     others = {other for other in NAMESPACES if other not in (name, "user")} | {"capabilities"}
 
     def attempt() -> None:
-        missing = {one for one in ("identity", "user") if one != name and _in_child(_FIRST[one])}
+        missing = set()
+        if _in_child(_users(ids)):
+            alone = {one for one in _FIRST if one != name and _in_child(_FIRST[one])}
+            missing = {"ids", *alone}
         if name == "nesting" and "user" in missing:
             raise OSError("it takes a user namespace")
-        sandbox.enclose(others | missing)
+        sandbox.enclose(others | missing, users.Block(ids))
         if name == "pid" and _in_child(_be_first):
             raise OSError("the first process in it is not PID 1")
 
     return attempt
 
 
-_FIRST = {"identity": identity.leave_root, "user": namespaces.unshare_user}
-"""What the other namespaces rest on, each by itself."""
+_FIRST = {"identity": identity.leave_root, "user": namespaces.unshare_one_user}
+"""What the other namespaces rest on where isolates are one user, each by itself."""
 
 
 def _be_first() -> None:
@@ -106,40 +124,44 @@ def _pidfd() -> None:
     signal.pidfd_send_signal(os.pidfd_open(os.getpid()), 0)
 
 
-FACILITIES = (
-    Facility("identity", "isolates are not root", identity.leave_root),
-    Facility("user", "no power outside the cell", _namespace("user")),
-    Facility("mount", "no file: the root is empty", _namespace("mount")),
-    Facility("pid", "no other process is seen; all end together", _namespace("pid")),
-    Facility("net", "no network", _namespace("net")),
-    Facility("ipc", "no shared memory of System V", _namespace("ipc")),
-    Facility("uts", "no host name", _namespace("uts")),
-    Facility("cgroup", "no view of control groups", _namespace("cgroup"), required=False),
-    Facility("nesting", "no namespace made inside", _namespace("nesting"), required=False),
-    Facility("capabilities", "no right of root's", identity.drop_capabilities),
-    Facility("no_new_privs", "no right gained by running a file", process.no_new_privileges),
-    Facility("landlock", "no file, TCP port or outside process", _landlock),
-    Facility("seccomp", "only listed system calls", _seccomp),
-    Facility("dumpable", "no memory read by processes of the same user", identity.hide_memory),
-    Facility("rlimits", "memory, processes, descriptors, files, stack", _prlimit),
-    Facility("pidfd", "kills reach the isolate and no other process", _pidfd),
-    Facility(
-        cgroups.FACILITY,
-        "memory and processes, counted by the kernel for each isolate",
-        lambda: str(cgroups.delegated()),
-        required=False,
-    ),
-)
+def facilities(ids: tuple[int, int]) -> tuple[Facility, ...]:
+    """What is tried, in order."""
+    return (
+        Facility("identity", "isolates are not root", identity.leave_root),
+        Facility("user", "no power outside the cell", _namespace("user", ids)),
+        # Who is root and may not map them is told, and has to accept it.
+        Facility("ids", "isolates are users of their own", _users(ids), os.geteuid() == 0),
+        Facility("mount", "no file: the root is empty", _namespace("mount", ids)),
+        Facility("pid", "no other process is seen; all end together", _namespace("pid", ids)),
+        Facility("net", "no network", _namespace("net", ids)),
+        Facility("ipc", "no shared memory of System V", _namespace("ipc", ids)),
+        Facility("uts", "no host name", _namespace("uts", ids)),
+        Facility("cgroup", "no view of control groups", _namespace("cgroup", ids), required=False),
+        Facility("nesting", "no namespace made inside", _namespace("nesting", ids), required=False),
+        Facility("capabilities", "no right of root's", identity.drop_capabilities),
+        Facility("no_new_privs", "no right gained by running a file", process.no_new_privileges),
+        Facility("landlock", "no file, TCP port or outside process", _landlock),
+        Facility("seccomp", "only listed system calls", _seccomp),
+        Facility("dumpable", "no memory read by processes of the same user", identity.hide_memory),
+        Facility("rlimits", "memory, processes, descriptors, files, stack", _prlimit),
+        Facility("pidfd", "kills reach the isolate and no other process", _pidfd),
+        Facility(
+            cgroups.FACILITY,
+            "memory and processes, counted by the kernel for each isolate",
+            lambda: str(cgroups.delegated()),
+            required=False,
+        ),
+    )
 
 
-def attempt_all() -> Iterator[Finding]:
+def attempt_all(ids: tuple[int, int]) -> Iterator[Finding]:
     """Try every facility. Forks: only for a process without threads.
 
     Raises:
         NotReady: the machine's architecture is not known.
     """
     kernel.machine()
-    for facility in FACILITIES:
+    for facility in facilities(ids):
         detail = _attempt(facility.attempt)
         yield Finding(
             name=facility.name,
@@ -187,4 +209,6 @@ def _in_child(function: Callable[[], object]) -> int:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(msgspec.json.encode(list(attempt_all())))
+    sys.stdout.buffer.write(
+        msgspec.json.encode(list(attempt_all((int(sys.argv[1]), int(sys.argv[2])))))
+    )

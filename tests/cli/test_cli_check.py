@@ -152,7 +152,7 @@ def test_a_machine_without_the_sandbox_is_one_clear_line(tmp_path: Path) -> None
         "import sys; from executor import check, doctor\n"
         "from executor.sandbox.probe import Finding\n"
         "nothing = Finding(name='user', found=False, required=True, bounds='files')\n"
-        "doctor.probe = lambda: [nothing]\n"
+        "doctor.probe = lambda _ids: [nothing]\n"
         "sys.exit(check.main())"
     )
     run = subprocess.run(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 sys.path[:0] = sys.argv[2:]
 
-from executor.isolate.frames import Failed, Invoke, plain  # noqa: E402 - the path comes first
+from cloister.settings import Settings  # noqa: E402 - the path comes first
+from executor.isolate.frames import Failed, Invoke, plain  # noqa: E402
 from executor.sandbox.probe import attempt_all  # noqa: E402
 from executor.zygotes import Zygote  # noqa: E402
 
@@ -22,13 +23,15 @@ MEMORY_BYTES = 64 * 1024 * 1024
 async def main() -> None:
     paths = [HERE, *sys.argv[2:]]
     code = f"import sys; sys.path[:0] = {paths!r}; from executor.isolate.zygote import main; main()"
-    command = [sys.executable, "-I", "-c", code, "--serve", "native:serve"]
-    missing = {finding.name for finding in attempt_all() if not finding.found}
-    missing |= set(filter(None, sys.argv[1].split(",")))
+    ids = Settings().sandbox_ids
+    serve = ["--serve", "native:serve", "--ids", *map(str, ids)]
+    command = [sys.executable, "-I", "-c", code, *serve]
+    lacking = {one.name: one.detail for one in attempt_all(ids) if not one.found}
+    missing = {*lacking, *filter(None, sys.argv[1].split(","))}
     zygote = await Zygote.start(command, missing, 4 * MEMORY_BYTES)
     isolates = [await zygote.fork(MEMORY_BYTES) for _ in range(2)]
     pids = [zygote._process.pid, *(isolate.pid for isolate in isolates)]
-    print(json.dumps({"pids": pids, "missing": sorted(missing)}), flush=True)
+    print(json.dumps({"pids": pids, "lacking": lacking}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         await isolates[0].send(Invoke(url=json.loads(line)))
         answer = await isolates[0].receive()

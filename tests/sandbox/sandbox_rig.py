@@ -1,5 +1,6 @@
 """Real isolates, in which tests run native code as if the first wall had fallen."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloister.settings import MIB
+from cloister.settings import MIB, Settings
 from executor.cell import Isolate, IsolateDied
 from executor.isolate.frames import Failed, Invoke, Returned, plain
 from executor.zygotes import Zygote
@@ -15,15 +16,20 @@ from executor.zygotes import Zygote
 HERE = Path(__file__).parent
 CEILING_BYTES = 1024 * MIB
 MEMORY_BYTES = 64 * MIB
+IDS = Settings().sandbox_ids
+MISSING = () if os.geteuid() == 0 else ("ids",)
+"""What an ordinary user has to do without."""
 
 
-def zygote_command(before: str = "pass", serve: str = "native:serve") -> tuple[str, ...]:
+def zygote_command(
+    before: str = "pass", serve: str = "native:serve", ids: tuple[int, int] = IDS
+) -> tuple[str, ...]:
     """A zygote whose isolates run a test's module; ``before`` is run ahead of its main()."""
     code = (
         f"import sys; sys.path.insert(0, {str(HERE)!r})\n{before}\n"
         "from executor.isolate.zygote import main; main()"
     )
-    return (sys.executable, "-I", "-c", code, "--serve", serve)
+    return (sys.executable, "-I", "-c", code, "--serve", serve, "--ids", *map(str, ids))
 
 
 class Raised(Exception):
@@ -56,4 +62,4 @@ class Native:
 
 
 async def start_zygote(command: Sequence[str] | None = None, without: Sequence[str] = ()) -> Zygote:
-    return await Zygote.start(command or zygote_command(), without, CEILING_BYTES)
+    return await Zygote.start(command or zygote_command(), {*without, *MISSING}, CEILING_BYTES)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sandbox_rig import MEMORY_BYTES, Native, start_zygote
+from sandbox_rig import IDS, MEMORY_BYTES, Native, start_zygote
+
+from executor.sandbox import users
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -181,8 +183,8 @@ async def test_imports_are_from_memory_and_c_is_not_among_them(cell) -> None:
     ]
 
 
-async def test_an_isolate_is_nobody_in_its_own_world(cell) -> None:
-    """From outside: no capability, nobody, filtered, no new privileges."""
+async def test_an_isolate_is_nobody_of_this_world(cell) -> None:
+    """From outside: no capability, a user that nobody else is, filtered, no new privileges."""
     status = _status(cell.isolate.pid)
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(status[name], 16) == 0, name
@@ -190,8 +192,13 @@ async def test_an_isolate_is_nobody_in_its_own_world(cell) -> None:
     assert status["Seccomp"] == "2"
     assert status["Threads"] == "1"
     assert len(status["NSpid"].split()) == len(_status("self")["NSpid"].split()) + 1
-    assert set(status["Uid"].split()) == {str(os.geteuid() or 65534)}
-    assert await cell.run("result = os.getuid()") == 65534
+    (user,) = {*status["Uid"].split(), *status["Gid"].split()}
+    if os.geteuid() == 0:
+        assert IDS[0] < int(user) <= IDS[1]
+        assert await cell.run("result = os.getuid()") == int(user) % users.BLOCK
+    else:
+        assert int(user) == os.geteuid()
+        assert await cell.run("result = os.getuid()") == 65534
 
 
 def _status(pid: int | str) -> dict[str, str]:

@@ -71,7 +71,9 @@ def test_no_namespace_is_not_no_wall():
         assert owner.wait(20) == 0
 
 
-@pytest.mark.parametrize("without", ["", NAMESPACES], ids=["with namespaces", "without"])
+@pytest.mark.parametrize(
+    "without", ["", "pid", NAMESPACES], ids=["with namespaces", "one world of pids", "without"]
+)
 def test_no_process_outlives_a_killed_owner(without):
     """kill -9 of the executor takes its zygote and every isolate along."""
     with start(sys.executable, without) as owner:
@@ -107,20 +109,23 @@ def _runs(command: list[str]) -> bool:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="every other test ran as an ordinary user already")
 def test_an_ordinary_user_has_the_same_wall():
-    """Without root, nothing of the sandbox is missing, and its isolates are as enclosed."""
+    """Without root, nothing of the sandbox is missing but users of their own, which the doctor
+    says, and its isolates are as enclosed."""
     python = python_for_nobody()
     if python is None:
         assert "CI" not in os.environ, "no interpreter that an ordinary user may run"
         pytest.skip("no interpreter that an ordinary user may run")
     with start(python, user=NOBODY, group=NOBODY, extra_groups=[], env={}) as owner:
         started = json.loads(owner.stdout.readline())
-        assert set(started["missing"]) <= {"cgroup2"}
+        assert set(started["lacking"]) <= {"cgroup2", "ids"}
+        assert started["lacking"]["ids"].startswith("all are one: ")
         run = caller(owner)
         assert run("result = 6 * 7") == 42
         assert run("open('/etc/passwd')") == "PermissionError"
         assert run("result = [os.getuid(), os.getpid() < 100]") == [NOBODY, True]
         assert run("a = bytearray(80 << 20)") == "MemoryError"
         status = Path(f"/proc/{started['pids'][1]}/status").read_text()
+        assert f"\nUid:\t{NOBODY}\t" in status
         assert "\nSeccomp:\t2\n" in status
         assert "\nNoNewPrivs:\t1\n" in status
         assert "\nCapEff:\t0000000000000000\n" in status

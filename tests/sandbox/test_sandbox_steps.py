@@ -1,54 +1,68 @@
 """When a step of the sandbox fails, nothing runs, and the step is named."""
 
 import pytest
-from sandbox_rig import MEMORY_BYTES, start_zygote, zygote_command
+from sandbox_rig import MEMORY_BYTES, MISSING, start_zygote, zygote_command
 
 from cloister.errors import NotReady
 from executor import sandbox
+from executor.sandbox.users import Block
 
 BREAK = """
 import executor.sandbox as sandbox
 def fail():
     raise OSError(1, "made to fail")
-def broken(steps):
-    return tuple(
-        sandbox.Step(one.facility, fail) if at == {position} else one
-        for at, one in enumerate(steps)
-    )
-sandbox.{steps} = broken(sandbox.{steps})
+def broken(*given, steps=sandbox.{steps}):
+    made = steps(*given)
+    made[{position}] = sandbox.Step(made[{position}].facility, fail)
+    return made
+sandbox.{steps} = broken
 """
 
-BREAK_MEMORY = """
+BREAK_FILTER = """
 import executor.sandbox as sandbox
-def fail(*bounds):
+def fail():
     raise OSError(1, "made to fail")
-sandbox.limits.limit_memory = fail
+sandbox.seccomp.install = fail
 """
 
 
-def names(steps):
-    return [f"{at}-{step.facility}" for at, step in enumerate(steps)]
+def cases(without, steps, facilities=None):
+    """Positions in a list of steps, with what is left out and what the step is of."""
+    return [
+        pytest.param(without, at, step.facility, id=f"{'-'.join(without)}-{at}-{step.facility}")
+        for at, step in enumerate(steps)
+        if facilities is None or step.facility in facilities
+    ]
+
+
+def enclosure(without, facilities=None):
+    return cases(without, sandbox.enclosure_steps(without, Block((1, 2))), facilities)
 
 
 @pytest.mark.parametrize(
-    "position", range(len(sandbox.ENCLOSURE_STEPS)), ids=names(sandbox.ENCLOSURE_STEPS)
+    ("without", "position", "facility"),
+    [
+        *enclosure(MISSING),
+        *(enclosure(("ids",), ("identity", "user", "capabilities")) if not MISSING else ()),
+    ],
 )
-async def test_a_zygote_that_cannot_enclose_itself_ends(position) -> None:
+async def test_a_zygote_that_cannot_enclose_itself_ends(without, position, facility) -> None:
     """Each step of the enclosure, failing, keeps the zygote from ever taking a request."""
-    command = zygote_command(BREAK.format(steps="ENCLOSURE_STEPS", position=position))
-    facility = sandbox.ENCLOSURE_STEPS[position].facility
+    command = zygote_command(BREAK.format(steps="enclosure_steps", position=position))
     with pytest.raises(NotReady, match=f"{facility}: .*made to fail"):
-        await start_zygote(command)
+        await start_zygote(command, without)
 
 
 @pytest.mark.parametrize(
-    "position", range(len(sandbox.ISOLATE_STEPS)), ids=names(sandbox.ISOLATE_STEPS)
+    ("without", "position", "facility"),
+    cases(MISSING, sandbox.isolate_steps(MISSING, None if MISSING else 1, 0, 0)),
 )
-async def test_an_isolate_that_cannot_be_locked_down_runs_nothing(position) -> None:
+async def test_an_isolate_that_cannot_be_locked_down_runs_nothing(
+    without, position, facility
+) -> None:
     """Each step of the lock-down, failing, ends the isolate before its first word; the next too."""
-    command = zygote_command(BREAK.format(steps="ISOLATE_STEPS", position=position))
-    zygote = await start_zygote(command)
-    facility = sandbox.ISOLATE_STEPS[position].facility
+    command = zygote_command(BREAK.format(steps="isolate_steps", position=position))
+    zygote = await start_zygote(command, without)
     for _ in range(2):
         with pytest.raises(NotReady, match=f"{facility}: .*made to fail"):
             await zygote.fork(MEMORY_BYTES)
@@ -56,19 +70,9 @@ async def test_an_isolate_that_cannot_be_locked_down_runs_nothing(position) -> N
     await zygote.close()
 
 
-async def test_an_isolate_whose_memory_cannot_be_bounded_runs_nothing() -> None:
-    """The bound on memory is a step like the others."""
-    zygote = await start_zygote(zygote_command(BREAK_MEMORY))
-    with pytest.raises(NotReady, match=r"memory: .*made to fail"):
-        await zygote.fork(MEMORY_BYTES)
-    await zygote.close()
-
-
 async def test_a_step_that_is_left_out_is_not_taken() -> None:
     """What the operator accepts to do without is skipped, and the isolate runs: the twin."""
-    position = len(sandbox.ISOLATE_STEPS) - 1
-    command = zygote_command(BREAK.format(steps="ISOLATE_STEPS", position=position))
-    zygote = await start_zygote(command, without=["seccomp"])
+    zygote = await start_zygote(zygote_command(BREAK_FILTER), without=["seccomp"])
     isolate = await zygote.fork(MEMORY_BYTES)
     assert isolate.is_quiet
     await zygote.close()
