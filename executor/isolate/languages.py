@@ -40,6 +40,8 @@ class Dialect:
     set_environ: Callable[[Mapping[str, str]], None]
     set_log_hook: Callable[[LogHook], None]
     loop: Callable[[Channel, Calls], DoorLoop]
+    forget: Callable[[Any], None] | None
+    """Undoes a load in that space; None where too much is changed by one."""
 
 
 DIALECTS: dict[str, Dialect] = {
@@ -53,6 +55,7 @@ DIALECTS: dict[str, Dialect] = {
         set_environ=policy.set_environ,
         set_log_hook=policy.set_log_hook,
         loop=DoorLoop,
+        forget=policy.ModuleSpace.forget,
     ),
     FULL: Dialect(
         language=FULL,
@@ -64,6 +67,7 @@ DIALECTS: dict[str, Dialect] = {
         set_environ=full.set_environ,
         set_log_hook=full.set_log_hook,
         loop=full.InlineLoop,
+        forget=None,
     ),
 }
 """By name. A name that is not here is no language."""

@@ -28,6 +28,14 @@ _prepared: list["Isolate"] = []
 
 NEVER_ANSWERED = "The script will never generate a response"
 
+_REHEARSAL = b"""
+from workers import Response, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return Response(request.method)
+"""
+"""The worker of a rehearsal: the plainest of answers."""
 
 _REHEARSED = frames.Invoke(url="http://rehearsal/", headers=[("a", "b")])
 
@@ -44,8 +52,11 @@ def prepare(language: str = RESTRICTED) -> None:
 
 def serve(door: socket.socket) -> NoReturn:
     """Do what comes through the door until it closes."""
-    isolate = _prepared.pop() if _prepared else Isolate(DIALECTS[RESTRICTED])
-    isolate.rehearse_alone()
+    if _prepared:
+        isolate = _prepared.pop()
+        isolate.rehearse_alone()
+    else:
+        isolate = Isolate(DIALECTS[RESTRICTED])
     isolate.channel.open(door)
     isolate.channel.send(frames.Ready())
     while True:
@@ -67,27 +78,42 @@ class Isolate:
         self._handlers: Handlers | None = None
 
     def rehearse(self) -> None:
-        """Answer requests to a worker of our own. What Python makes at the first use of something
-        is then there, in pages that all isolates share. Nothing of it is left otherwise: it is no
-        worker to the language policy, and asks for nothing."""
+        """Load a worker of our own and let it answer. What Python makes at the first use of
+        something is then there, in pages that all isolates share. Nothing else of it is left, and
+        it asks for nothing."""
+        compiled = self._dialect.compile_sources({"rehearsal": _REHEARSAL}, "rehearsal")
+        self._rehearsal = frames.Load(
+            main="rehearsal", modules=compiled.modules, language=self._dialect.language
+        )
         ours, theirs = socket.socketpair()
         with ours, theirs:
             self.channel.open(theirs)
-            self._handlers = discover({DEFAULT: _Rehearsal})
             for _ in range(REHEARSALS):
+                self._load_rehearsal()
                 ours.sendall(pack(_REHEARSED))
                 self.handle(self.channel.receive())
                 ours.recv(READ_BYTES)
-            self._handlers = None
+                self._forget_rehearsal()
             self.channel.close()
 
     def rehearse_alone(self) -> None:
-        """Once more, and to nobody. The pages that an invocation writes to are then copied, before
-        anybody waits for that."""
+        """Once more, and to nobody. The pages that load and invocation write to are then copied,
+        before anybody waits for that."""
         self.channel.pretend()
-        self._handlers = discover({DEFAULT: _Rehearsal})
+        self._load_rehearsal()
         self.handle(_REHEARSED)
+        self._forget_rehearsal()
+
+    def _load_rehearsal(self) -> None:
+        if self._dialect.forget is None:
+            self._handlers = discover({DEFAULT: _Rehearsal})
+        else:
+            self.handle(self._rehearsal)
+
+    def _forget_rehearsal(self) -> None:
         self._handlers = None
+        if self._dialect.forget is not None:
+            self._dialect.forget(self._space)
 
     def handle(self, frame: frames.ToIsolate) -> None:
         """Do one thing that the executor wants; leave if it makes no sense."""
@@ -173,10 +199,10 @@ class Isolate:
 
 
 class _Rehearsal(WorkerEntrypoint):
-    """The worker of a rehearsal."""
+    """The worker of a rehearsal in which nothing is loaded."""
 
     async def fetch(self, request: Request) -> Response:
-        """The plainest of answers."""
+        """The same answer."""
         return Response(request.method)
 
 

@@ -225,7 +225,7 @@ class Zygote:
                     self._take_request()
                 else:
                     children.recv(_MAX_MESSAGE_BYTES)
-            self._reap()
+                    self._reap()
 
     def _take_request(self) -> None:
         try:

@@ -1,9 +1,10 @@
 """An isolate that was made ready before it was forked: as blank as any other, but warm."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
-from workers_cell import Cell
+from workers_cell import Cell, compiled
 
 from executor.isolate import frames, main
 from executor.isolate.invocation import runtime
@@ -31,13 +32,19 @@ def prepared() -> Iterator[Cell]:
     cell.close()
 
 
+def known() -> list[object]:
+    """What counts as a worker's."""
+    owned = (ownership._namespaces, ownership._modules, ownership._functions)
+    return [set(ownership.own_classes), set(ownership._files), *map(dict, owned)]
+
+
 def rehearse_and_look() -> None:
     """Prepare, and see to it that nothing is left of the rehearsal."""
-    before = [set(ownership.own_classes), dict(ownership._namespaces), set(ownership._files)]
+    before = known()
     main.prepare()
     main._prepared[0].rehearse_alone()
-    after = [set(ownership.own_classes), dict(ownership._namespaces), set(ownership._files)]
-    assert after == before
+    assert known() == before
+    assert "rehearsal" not in sys.modules
     assert not ownership.is_own_class(main._Rehearsal)
     (isolate,) = main._prepared
     assert isolate._handlers is None
@@ -62,6 +69,16 @@ def test_it_answers_nothing_before_it_is_loaded(prepared: Cell) -> None:
     """The rehearsal's worker is gone: an Invoke ends the isolate."""
     prepared.send(frames.Invoke(url="http://x/"))
     assert prepared.receive() is None
+
+
+def test_a_worker_of_the_rehearsals_name(prepared: Cell) -> None:
+    """What was rehearsed is in nobody's way: a worker may be called the same, and its module finds
+    the builtins that belong to it."""
+    sources = {"main.py": "import rehearsal\nassert rehearsal.mine == 1" + STATEFUL}
+    sources["rehearsal.py"] = "mine = 1\nassert globals()['mine'] == 1"
+    loaded = prepared.load("", modules=compiled(sources).modules)
+    assert loaded == frames.Loaded(handlers={"Default": ["fetch"]})
+    assert prepared.invoke(url="http://x/").text == "1 http://x/"
 
 
 def test_it_becomes_a_worker_as_any_other(prepared: Cell) -> None:

@@ -69,6 +69,15 @@ class ModuleSpace:
         name = main if main in self._code else _module_name(main)
         return vars(self._load(name))
 
+    def forget(self) -> None:
+        """Drop what was loaded, as if it had never been. For a rehearsal: of a worker's own code,
+        references would be left."""
+        for name, module in self._loaded.items():
+            del sys.modules[name]
+            ownership.dismiss_module(module)
+            self._spare.append(vars(module)["__builtins__"])
+        self._loaded.clear()
+
     def import_name(self, name: str) -> Any:
         """The module of this dotted name, executed if it is not yet.
 

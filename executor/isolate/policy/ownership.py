@@ -27,7 +27,7 @@ class _Mark:
 MARK = _Mark()
 
 own_classes: set[type] = set()
-"""Classes of the worker. Transformed code tests membership; the set only ever grows."""
+"""Classes of the worker. Transformed code tests membership; the set only grows, while one runs."""
 
 _namespaces: dict[int, dict[str, Any]] = {}
 _files: set[str] = set()
@@ -43,6 +43,15 @@ def adopt_module(module: types.ModuleType, file: str) -> None:
     _namespaces[id(module.__dict__)] = module.__dict__
     _modules[id(module)] = module
     _files.add(file)
+
+
+def dismiss_module(module: types.ModuleType) -> None:
+    """Undo that, for a module that nobody has seen, and the classes that were made in it."""
+    del _namespaces[id(module.__dict__)], _modules[id(module)]
+    _files.remove(module.__dict__["__file__"])
+    own_classes.difference_update(
+        [cls for cls in own_classes if cls.__module__ == module.__name__],
+    )
 
 
 def is_class(value: object) -> TypeGuard[type]:
