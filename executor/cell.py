@@ -14,7 +14,7 @@ from pathlib import Path
 from cloister.errors import NotReady
 from cloister.languages import RESTRICTED, Language
 from executor.isolate.door import DoorClosed, HostDoor
-from executor.isolate.frames import FromIsolate, ToIsolate
+from executor.isolate.frames import FromIsolate, Head, ToIsolate
 from executor.isolate.zygote import Exited
 from executor.sandbox import priority
 from executor.sandbox.cgroups import Group, Groups
@@ -131,6 +131,10 @@ class Isolate:
         except DoorClosed:
             raise await self._death() from None
 
+    def send_now(self, frame: ToIsolate) -> bool:
+        """Send a frame, if it need not wait. False: :meth:`send` waits, or knows how it died."""
+        return self._door.send_now(frame)
+
     async def send_packed(self, data: bytes) -> None:
         """Send a packed frame; waits before that, while the isolate is not reading.
 
@@ -152,6 +156,23 @@ class Isolate:
             return await self._door.receive()
         except DoorClosed:
             raise await self._death() from None
+
+    @property
+    def on_frames(self) -> Callable[[], None] | None:
+        """Called when there is a frame, or the door is closed, and nobody waits for that."""
+        return self._door.on_frames
+
+    @on_frames.setter
+    def on_frames(self, callback: Callable[[], None] | None) -> None:
+        self._door.on_frames = callback
+
+    def whole_answer(self) -> Head | None:
+        """A whole response, if exactly that is there and the isolate is free again."""
+        return self._door.whole_answer()
+
+    def take_answer(self) -> None:
+        """Count it as received."""
+        self._door.take_answer()
 
     @property
     def frame_bytes(self) -> int:

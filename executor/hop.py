@@ -54,6 +54,11 @@ class LocalSink:
         self._ended = end
         self._settle(HopResponse(status=status, headers=headers, body=body, end=end))
 
+    def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """The whole response."""
+        self._ended = True
+        self._settle(HopResponse(status=status, headers=headers, body=body, end=True))
+
     async def chunk(self, data: bytes) -> None:
         """Hand over bytes, once the caller has taken enough of those before."""
         while self._size >= BUFFER_BYTES and not self._aborted:

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
@@ -12,13 +12,15 @@ from cloister.errors import CloisterError
 from cloister.outcomes import Outcome
 from cloister.registry.views import Bundle
 from cloister.settings import Settings
+from executor import endings
 from executor.build import LOAD_WALL_MS, Uncompilable
+from executor.endings import MAX_MESSAGE_CHARS
 from executor.gate import Gate, Overloaded
 from executor.head import check_head
 from executor.isolate import frames
-from executor.isolates import Death, Isolate, IsolateDied
+from executor.isolates import Isolate, IsolateDied
 from executor.open_calls import TooManyCalls
-from executor.replies import Undeliverable
+from executor.replies import WHOLE_BYTES, Undeliverable
 from executor.traces import Record, Traces, event_of
 from executor.turns import Turn, Turns
 from executor.watch import Watch, Watches
@@ -29,18 +31,9 @@ log = logging.getLogger(__name__)
 BACKGROUND_SLACK_MS = 1_000
 """The isolate itself ends waitUntil work in time; it is ended so much later if it did not."""
 
-MEMORY = "memory"
-"""The reason that the pool gives when an isolate holds more than its limit."""
 
-MAX_MESSAGE_CHARS = 8 * 1024
-MAX_NAME_CHARS = 256
-
-_DEATHS = {
-    Death.REFUSED_CALL: "The isolate was ended: it made a system call that is not allowed.",
-    Death.FAULT: "The isolate was ended: it crashed.",
-    Death.EXITED: "The isolate ended itself.",
-    Death.KILLED: "The isolate was ended: it broke the protocol.",
-}
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+"""Runs a coroutine in a task."""
 
 
 class Answerer(Protocol):
@@ -69,9 +62,15 @@ class Host(Protocol):
     async def bundle(self, version: str) -> Bundle | None:
         """What running a version needs."""
 
+    def bundle_now(self, version: str) -> Bundle | None:
+        """The same, if it is at hand."""
+
     async def borrow(self, bundle: Bundle, memory_mb: int) -> Isolate:
         """An isolate of that version, perhaps not loaded yet. Raises ``Uncompilable`` if the code
         is not taken any more."""
+
+    def borrow_now(self, bundle: Bundle, memory_mb: int) -> Isolate | None:
+        """One that stands ready with its code loaded, if there is one."""
 
     def give_back(self, isolate: Isolate, *, reuse: bool) -> None:
         """Done with it."""
@@ -84,7 +83,12 @@ class Host(Protocol):
 
 
 class Run:
-    """One invocation. :meth:`run` it once; :meth:`stop` it from outside at any time."""
+    """One invocation. :meth:`start` it, or :meth:`run` it once; :meth:`stop` it from outside at any
+    time.
+
+    Most invocations wait for nothing but their turn and their isolate. Such a one has no task: it
+    is moved on by whoever it waits for. What is not so plain goes on in a task, from where it is.
+    """
 
     def __init__(self, host: Host, work: Work, sink: Sink) -> None:
         self.work = work
@@ -92,11 +96,18 @@ class Run:
         self.watch: Watch | None = None
         self.on_begun: Callable[[], None] = lambda: None
         """Called when it waits in no line any more."""
+        self.on_over: Callable[[], None] = lambda: None
+        """Called at the end."""
         self._host = host
         self._sink = sink
-        self._isolate: Isolate | None = None
+        self._place = work.namespace, work.script
+        self._has_place = False
+        self._bundle: Bundle | None = None
         self._turn: Turn | None = None
+        self._isolate: Isolate | None = None
+        self._is_sent = False
         self._answerer: Answerer | None = None
+        self._spawn: Spawn | None = None
         self._task: asyncio.Task[None] | None = None
         self._verdict: Outcome | None = None
         self._outcome = Outcome.OK
@@ -104,6 +115,7 @@ class Run:
         self._answered = False
         self._failed = False
         self._sent_bytes = 0
+        self._started_s = time.monotonic()
 
     @property
     def is_answered(self) -> bool:
@@ -119,16 +131,105 @@ class Run:
             self._sink.abort()
         elif self._task is not None:
             self._task.cancel()
+        self._go_on()
 
     def cancel(self) -> None:
         """Nobody waits for the response any more. Work after a whole response goes on."""
         if not self._answered:
             self.stop(Outcome.RESPONSE_DISCONNECTED if self._begun else Outcome.CANCELED)
 
+    # Without a task:
+
+    def start(self, spawn: Spawn) -> None:
+        """Begin, and do at once what need not wait. What must goes on in a task of ``spawn``."""
+        self._spawn = spawn
+        if self._enter_now() and self._is_known():
+            self._host.turns.call(self._place, self._on_turn)
+        else:
+            self._go_on()
+
+    def _enter_now(self) -> bool:
+        if self.work.body is not None or self.work.begin_by_s <= time.time():
+            return False
+        if not self._host.gate.enter_now(self._place):
+            return False
+        self._has_place = True
+        self.on_begun()
+        return True
+
+    def _is_known(self) -> bool:
+        self._bundle = self._host.bundle_now(self.work.version)
+        return self._bundle is not None
+
+    def _on_turn(self, turn: Turn) -> bool:
+        """The turn has come. False: it is not wanted any more."""
+        if self._spawn is None:
+            return False
+        self._turn = turn
+        try:
+            is_under_way = self._begin_now()
+        except Exception:
+            log.exception("invocation %s failed", self.work.id)
+            self.stop(Outcome.INTERNAL)
+        else:
+            if not is_under_way:
+                self._go_on()
+        return True
+
+    def _begin_now(self) -> bool:
+        """Have a warm isolate begin. False: that is not possible at once."""
+        if self._bundle is None:
+            return False
+        isolate = self._host.borrow_now(self._bundle, self.work.limits.memory_mb or 0)
+        if isolate is None:
+            return False
+        self._take_into_use(isolate)
+        if not isolate.send_now(self._invoke()):
+            return False
+        self._is_sent = True
+        isolate.on_frames = self._on_frames
+        return True
+
+    def _on_frames(self) -> None:
+        """The isolate has said something, or is gone. A whole answer is all there is to most."""
+        isolate = self._isolate
+        head = isolate.whole_answer() if isolate is not None else None
+        if isolate is None or head is None or not self._is_plain(head):
+            self._go_on()
+            return
+        isolate.take_answer()
+        isolate.on_frames = None
+        self._spawn = None
+        self._begun = self._answered = True
+        self.record.status = head.status
+        try:
+            self._sink.whole(head.status, head.headers, head.body)
+        except Exception:
+            log.exception("the answer of %s could not be sent", self.work.id)
+        self._let_go(reuse=True)
+        self._end()
+
+    def _is_plain(self, head: frames.Head) -> bool:
+        try:
+            check_head(head.status, head.headers)
+        except Ended:
+            return False
+        most_bytes = min(WHOLE_BYTES, self._host.settings.response_body_bytes)
+        return len(head.body) <= most_bytes and self._verdict is None
+
+    def _go_on(self) -> None:
+        """In a task, from here on."""
+        if self._isolate is not None:
+            self._isolate.on_frames = None
+        spawn, self._spawn = self._spawn, None
+        if spawn is not None:
+            spawn(self.run())
+
+    # In a task:
+
     async def run(self) -> None:
-        """Do all of it. Raises nothing but cancellation from outside."""
+        """Do all that is not done yet. Raises nothing but cancellation from outside."""
         self._task = asyncio.current_task()
-        started = time.monotonic()
         try:
             await self._whole()
         except Ended as ended:
@@ -145,47 +246,51 @@ class Run:
             log.exception("invocation %s failed", self.work.id)
             await self._fail(Ended(Outcome.INTERNAL))
         finally:
-            self.watch = None  # which knows this run: else only the garbage collector ends the two
-            self.record.wall_ms = (time.monotonic() - started) * 1000
-            self._write_trace()
+            self._end()
 
     async def _whole(self) -> None:
-        if self.work.depth > 0:
-            # Callers hold places of their own: to wait for one here could be for ever.
-            await self._with_isolate()
-            return
-        place = self.work.namespace, self.work.script
-        await self._enter(place)
-        self.on_begun()
+        reuse = False
         try:
-            await self._with_isolate()
+            if self._isolate is None and self._verdict is not None:
+                raise Ended(self._verdict)
+            # Callers hold places of their own: for a callee to wait for one could be for ever.
+            if not self._has_place and self.work.depth == 0:
+                await self._enter()
+            reuse = await self._with_isolate()
         finally:
-            self._host.gate.leave(place)
+            self._let_go(reuse=reuse)
+            await self._close_calls()
 
-    async def _with_isolate(self) -> None:
-        bundle = await self._host.bundle(self.work.version)
+    async def _with_isolate(self) -> bool:
+        """Whether the isolate may serve again."""
+        bundle = self._bundle or await self._host.bundle(self.work.version)
         if bundle is None:
             raise Ended(Outcome.SCRIPT_NOT_FOUND)
-        self._turn = await self._host.turns.begin((self.work.namespace, self.work.script))
-        try:
-            isolate = await self._loaded(bundle)
-            await self._use(isolate, bundle)
-        finally:
-            self._turn.end()
+        if self._turn is None:
+            self._turn = await self._host.turns.begin(self._place)
+        if self._isolate is None:
+            self._take_into_use(await self._loaded(bundle))
+        isolate = self._isolate
+        assert isolate is not None  # noqa: S101 - taken into use above, or before the task
+        if not self._is_sent:
+            if self._verdict is not None:
+                raise Ended(self._verdict)
+            await isolate.send(self._invoke())
+        return await self._converse(isolate, bundle)
 
-    async def _enter(self, place: tuple[str, str]) -> None:
+    async def _enter(self) -> None:
         left_s = self.work.begin_by_s - time.time()
         if left_s <= 0:
             raise Ended(Outcome.EXPIRED)
-        if self._host.gate.enter_now(place):
-            return
         try:
             async with asyncio.timeout(left_s):
-                await self._host.gate.enter(place)
+                await self._host.gate.enter(self._place)
         except Overloaded:
             raise Ended(Outcome.OVERLOADED) from None
         except TimeoutError:
             raise Ended(Outcome.EXPIRED) from None
+        self._has_place = True
+        self.on_begun()
 
     async def _loaded(self, bundle: Bundle) -> Isolate:
         """An isolate that runs the code. What fails before any of the tenant's code ran is ours,
@@ -195,8 +300,8 @@ class Run:
         except (CloisterError, IsolateDied) as exc:
             log.warning("no isolate for %s, trying again: %s", self.work.id, exc)
             isolate = await self._borrow(bundle)
-        self.record.language = isolate.language
         if not isolate.is_loaded:
+            self.record.language = isolate.language
             await self._load(isolate)
         return isolate
 
@@ -209,7 +314,9 @@ class Run:
             raise
         except Uncompilable as refused:
             message = f"The deployed code is refused now: {refused}"[:MAX_MESSAGE_CHARS]
-            raise self._failure(frames.Failed(name="SyntaxError", message=message)) from refused
+            raise endings.raised(
+                self.record, frames.Failed(name="SyntaxError", message=message)
+            ) from refused
 
     async def _load(self, isolate: Isolate) -> None:
         """Top-level code runs within the time for start-up, not that of the request."""
@@ -234,14 +341,16 @@ class Run:
 
     def _check_loaded(self, frame: frames.FromIsolate) -> None:
         if isinstance(frame, frames.Failed):
-            raise self._failure(frame)
+            raise endings.raised(self.record, frame)
         if not isinstance(frame, frames.Loaded):
-            raise self._nonsense(frame)
+            raise endings.nonsense(self.record, frame)
 
-    async def _use(self, isolate: Isolate, bundle: Bundle) -> None:
+    def _take_into_use(self, isolate: Isolate) -> None:
+        """From now on its time counts as this invocation's."""
         self._isolate = isolate
+        self.record.language = isolate.language
         limits = self.work.limits
-        self.watch = watch = Watch(
+        self.watch = Watch(
             isolate,
             cpu_ms=limits.cpu_ms or 0,
             wall_ms=limits.wall_ms or 0,
@@ -249,20 +358,31 @@ class Run:
             on_busy=self._on_busy,
             watches=self._host.watches,
         )
-        reuse = False
-        try:
-            if self._verdict is not None:
-                raise Ended(self._verdict)
-            watch.start()
-            await isolate.send(self._invoke())
-            reuse = await self._converse(isolate, bundle)
-        finally:
+        self.watch.start()
+
+    def _let_go(self, *, reuse: bool) -> None:
+        """Give back what it holds: the isolate, so that the next one finds it, then its turn and
+        its place."""
+        watch, isolate = self.watch, self._isolate
+        if watch is not None and isolate is not None:
             watch.stop()
             self.record.cpu_ms = cpu_ms = watch.cpu_ms
             self.record.peak_memory_kb = self._host.peak_kb(isolate, cpu_ms)
             self._isolate = None
             self._host.give_back(isolate, reuse=reuse and self._verdict is None)
-            await self._close_calls()
+        if self._turn is not None:
+            self._turn.end()
+        if self._has_place:
+            self._has_place = False
+            self._host.gate.leave(self._place)
+
+    def _end(self) -> None:
+        self.watch = None  # which knows this run: else only the garbage collector ends the two
+        self.record.wall_ms = (time.monotonic() - self._started_s) * 1000
+        try:
+            self._write_trace()
+        finally:
+            self.on_over()
 
     def _invoke(self) -> frames.Invoke:
         invoke = self.work.invoke
@@ -302,14 +422,14 @@ class Run:
                 await self._sink.returned(frame.value)
                 self._responded()
             case frames.Failed(phase="background") if self._answered:
-                self._background_failed(frame)
+                self._outcome = endings.raised(self.record, frame).outcome
             case frames.Failed(phase="invoke") if not self._answered:
-                await self._fail(self._failure(frame))
+                await self._fail(endings.raised(self.record, frame))
                 if frame.memory:
                     return False
                 self._responded()
             case _:
-                raise self._nonsense(frame)
+                raise endings.nonsense(self.record, frame)
         return None
 
     async def _take(self, call: frames.Call, isolate: Isolate, bundle: Bundle) -> None:
@@ -320,7 +440,7 @@ class Run:
         try:
             await self._answerer.take(call, isolate.frame_bytes)
         except TooManyCalls:
-            raise self._nonsense(call) from None
+            raise endings.nonsense(self.record, call) from None
 
     async def _close_calls(self) -> None:
         answerer, self._answerer = self._answerer, None
@@ -376,35 +496,11 @@ class Run:
             outcome = self._outcome
         self.stop(outcome)
 
-    def _failure(self, frame: frames.Failed) -> Ended:
-        """The tenant's code raised."""
-        if frame.memory:
-            return Ended(Outcome.EXCEEDED_MEMORY)
-        self.record.exception(frame.name, frame.message, frame.stack)
-        return Ended(
-            Outcome.EXCEPTION, frame.message[:MAX_MESSAGE_CHARS], frame.name[:MAX_NAME_CHARS]
-        )
-
-    def _background_failed(self, frame: frames.Failed) -> None:
-        self._outcome = self._failure(frame).outcome
-
-    def _nonsense(self, frame: frames.FromIsolate) -> Ended:
-        """Only code that broke out of the language can make the isolate say this."""
-        message = f"The isolate was ended: it sent {type(frame).__name__} out of turn."
-        self.record.exception("IsolateEnded", message)
-        return Ended(Outcome.EXCEPTION, message, "IsolateEnded")
-
     def _why(self, died: IsolateDied) -> Ended:
         """The isolate is gone: by our verdict, or by what the tenant's code did in it."""
         if self._verdict is not None:
             return Ended(self._verdict)
-        if died.death is Death.LOST:
-            return Ended(Outcome.INTERNAL)
-        if died.death is Death.KERNEL or died.reason == MEMORY:
-            return Ended(Outcome.EXCEEDED_MEMORY)
-        message = _DEATHS[died.death]
-        self.record.exception("IsolateEnded", message)
-        return Ended(Outcome.EXCEPTION, message, "IsolateEnded")
+        return endings.died(self.record, died)
 
     async def _fail(self, ended: Ended) -> None:
         self._outcome = ended.outcome

@@ -121,11 +121,8 @@ class IsolatePool:
             NotReady: no isolate can be made, or the code is of another language than the pool.
             IsolateDied: it died as Load was sent.
         """
-        while not fresh and (warm := self._take_warm(key)):
-            if warm.is_quiet:
-                self._busy.add(warm)
-                return warm
-            warm.kill("spoke while idle")
+        if not fresh and (warm := self.borrow_warm(key)) is not None:
+            return warm
         frame = await load()
         if frame.language != self.language:
             raise NotReady(f"This pool runs no code of the {frame.language} language.")
@@ -139,6 +136,15 @@ class IsolatePool:
             self.release(isolate, reuse=False)
             raise
         return isolate
+
+    def borrow_warm(self, key: str) -> Isolate | None:
+        """The isolate of this key that came back last, with its code loaded."""
+        while (warm := self._take_warm(key)) is not None:
+            if warm.is_quiet:
+                self._busy.add(warm)
+                return warm
+            warm.kill("spoke while idle")
+        return None
 
     async def blank(self, owner: Name = NOBODY) -> Isolate:
         """A sandboxed isolate that has run nothing yet. It, too, is given back by release().

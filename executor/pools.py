@@ -67,6 +67,10 @@ class Pools:
                     raise
             return self._pools[language]
 
+    def at_hand(self, language: Language) -> IsolatePool | None:
+        """The same, if it runs."""
+        return self._pools.get(language)
+
     def release(self, isolate: Isolate, *, reuse: bool) -> None:
         """Give an isolate back to the pool that it is from."""
         self._pools[isolate.language].release(isolate, reuse=reuse)

@@ -31,6 +31,9 @@ from executor.work import Ended
 
 log = logging.getLogger(__name__)
 
+WHOLE_BYTES = CHUNK_BYTES
+"""Longest body that travels with its head."""
+
 
 class Undeliverable(Exception):
     """Nobody takes this response: it was given up, or a part of it was lost on the way."""
@@ -133,21 +136,27 @@ class ReplySink:
 
     async def head(self, status: int, headers: Headers, body: bytes, *, end: bool) -> None:
         """Send status and headers, and what there is of the body."""
-        whole = end and len(body) <= CHUNK_BYTES
+        if end and len(body) <= WHOLE_BYTES:
+            self.whole(status, headers, body)
+            return
+        self._send(Head(id=self._id, status=status, headers=headers, executor=self._executor_id))
+        if body:
+            await self.chunk(body)
+        if end:
+            await self.end()
+
+    def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole response, of at most :data:`WHOLE_BYTES`."""
         self._send(
             Head(
                 id=self._id,
                 status=status,
                 headers=headers,
                 executor=self._executor_id,
-                body=body if whole else b"",
-                end=whole,
+                body=body,
+                end=True,
             )
         )
-        if not whole and body:
-            await self.chunk(body)
-        if end and not whole:
-            await self.end()
 
     async def chunk(self, data: bytes) -> None:
         """Send more of the body, once there is credit."""

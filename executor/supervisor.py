@@ -1,6 +1,7 @@
 """What of an executor lives on its event loop: one of each, shared by all invocations."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -24,7 +25,7 @@ from cloister.messages import (
 )
 from cloister.outcomes import Outcome
 from cloister.registry import RouteCache, open_registry
-from cloister.registry.views import Bundle, Route
+from cloister.registry.views import Bundle, NamespaceView, Route
 from cloister.secrets import open_cipher
 from cloister.settings import MIB, Settings
 from executor.backlog import waiting_places
@@ -88,8 +89,8 @@ class Supervisor:
         self._replies = Replies(self._redis)
         self._notes = Notes(self._redis, executor_id, self._take_note)
         self._runs: dict[str, tuple[Run, ReplySink]] = {}
-        self._held: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._one_over = asyncio.Event()
         self._effective = lru_cache(maxsize=1024)(
             partial(effective, settings, NO_LIMITS, NO_LIMITS)
         )
@@ -110,10 +111,12 @@ class Supervisor:
 
     async def close(self, drain_s: float) -> None:
         """Let what runs finish for so long, end what is left, and stop everything."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=drain_s)
-        for run, _ in self._runs.values():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_s):
+                await self._drained()
+        for run, _ in list(self._runs.values()):
             run.stop(Outcome.INTERNAL)
+        await asyncio.sleep(0)  # each has a task now; one that has not begun would never end
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -133,6 +136,11 @@ class Supervisor:
         self.threads.shutdown(wait=False, cancel_futures=True)
         self.registry.close()
 
+    async def _drained(self) -> None:
+        while self._runs or self._tasks:
+            self._one_over.clear()
+            await self._one_over.wait()
+
     async def broker_answers(self) -> bool:
         """Whether Valkey does. If it does not, some time has passed."""
         try:
@@ -147,8 +155,19 @@ class Supervisor:
     def submit(self, invocation: Invocation, begun: Callable[[], None]) -> None:
         """Run an invocation; ``begun`` is called when it waits no more, perhaps again at its
         end."""
-        self._held.add(invocation.id)
-        self._tasks.add(self._loop.create_task(self._run(invocation, begun)))
+        sink = ReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
+        run = Run(self, self._work(invocation), sink)
+        run.on_begun = begun
+        run.on_over = partial(self._over, invocation.id, begun)
+        self._runs[invocation.id] = run, sink
+        self._replies.begin(invocation.id)
+        run.start(self._spawn)
+
+    def _over(self, id_: str, begun: Callable[[], None]) -> None:
+        del self._runs[id_]
+        self._replies.forget(id_)
+        self._one_over.set()
+        begun()
 
     def submit_job(self, job: CompileJob, over: Callable[[], None]) -> None:
         """Do a compile job."""
@@ -157,23 +176,12 @@ class Supervisor:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
 
-    async def _run(self, invocation: Invocation, begun: Callable[[], None]) -> None:
-        try:
-            sink = ReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
-            run = Run(self, self._work(invocation), sink)
-            run.on_begun = begun
-            self._runs[invocation.id] = run, sink
-            self._replies.begin(invocation.id)
-            await run.run()
-        finally:
-            self._runs.pop(invocation.id, None)
-            self._replies.forget(invocation.id)
-            self._held.discard(invocation.id)
-            self._tasks.discard(asyncio.current_task())
-            begun()
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._one_over.set()
 
     async def _compile(self, job: CompileJob) -> None:
         answer = await self._compiler.answer(job)
@@ -184,7 +192,7 @@ class Supervisor:
 
     def _take_note(self, note: Note) -> None:
         if isinstance(note, Ask):
-            held = [id_ for id_ in note.ids if id_ in self._held]
+            held = [id_ for id_ in note.ids if id_ in self._runs]
             self._replies.send(note.reply_to, Alive(id=note.id, executor=self.id, ids=held))
             return
         run, sink = self._runs.get(note.id, (None, None))
@@ -226,6 +234,18 @@ class Supervisor:
         """What running a version needs; None if it is gone."""
         return await self._routes.bundle(version)
 
+    def bundle_now(self, version: str) -> Bundle | None:
+        """The same, if it is at hand."""
+        return self._routes.bundle_at_hand(version)
+
+    def borrow_now(self, bundle: Bundle, memory_mb: int) -> Isolate | None:
+        """A warm isolate of that version, within that memory, if its namespace takes those."""
+        namespace = self._routes.namespace_at_hand(bundle.namespace)
+        if namespace is None or namespace.fresh_isolates:
+            return None
+        pool = self.pools.at_hand(namespace.language)
+        return None if pool is None else pool.borrow_warm(_key(bundle, memory_mb, namespace))
+
     async def borrow(self, bundle: Bundle, memory_mb: int) -> Isolate:
         """An isolate of that version, within that memory, as its namespace wants it now.
 
@@ -254,7 +274,7 @@ class Supervisor:
 
         owner = bundle.namespace, bundle.script
         pool = await self.pools.of(language)
-        key = f"{bundle.version}/{memory_mb}/{language}"
+        key = _key(bundle, memory_mb, namespace)
         return await pool.borrow(key, load, owner=owner, fresh=namespace.fresh_isolates)
 
     def give_back(self, isolate: Isolate, *, reuse: bool) -> None:
@@ -364,3 +384,8 @@ class Supervisor:
             except Exception:
                 log.exception("the namespaces are not known, trying again")
                 await asyncio.sleep(NAMES_RETRY_S)
+
+
+def _key(bundle: Bundle, memory_mb: int, namespace: NamespaceView) -> str:
+    """Isolates of the same key are alike."""
+    return f"{bundle.version}/{memory_mb}/{namespace.language}"

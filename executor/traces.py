@@ -191,11 +191,13 @@ def _shown_url(url: str) -> str:
 
 def _shown(headers: Headers) -> tuple[dict[str, str], bool]:
     """The first headers, and whether they are all."""
-    hidden = [(name, redaction.header_value(name, value)) for name, value in headers]
+    shown = {name: redaction.header_value(name, value) for name, value in headers}
     # As JSON, a character takes six bytes at most; so most requests need no closer look.
-    if sum(6 * (len(name) + len(value)) + 2 * PAIR_BYTES for name, value in hidden) < HEADER_BYTES:
-        return dict(hidden), True
-    shown: dict[str, str] = {}
+    chars = sum(map(len, shown)) + sum(map(len, shown.values()))
+    if 6 * chars + 2 * PAIR_BYTES * len(shown) < HEADER_BYTES:
+        return shown, True
+    hidden = [(name, redaction.header_value(name, value)) for name, value in headers]
+    shown = {}
     left_bytes = HEADER_BYTES
     for name, value in hidden:
         left_bytes -= json_bytes(name) + json_bytes(value) + PAIR_BYTES

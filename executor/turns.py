@@ -8,6 +8,7 @@ others should not wait for it: then the kernel shares out the cores.
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from executor.shares import Name
 
@@ -30,6 +31,10 @@ class Turn:
         self._turns.end(self)
 
 
+OnTurn = Callable[[Turn], bool]
+"""Called when the turn has begun; whether it is taken."""
+
+
 class Turns:
     """Turns of workers, which rotate. Lives on one event loop."""
 
@@ -37,7 +42,7 @@ class Turns:
         self._places = places
         self._longest_s = longest_s
         self._begun: dict[Turn, None] = {}
-        self._lines: OrderedDict[Name, deque[asyncio.Future[Turn]]] = OrderedDict()
+        self._lines: OrderedDict[Name, deque[OnTurn]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     async def begin(self, name: Name) -> Turn:
@@ -45,14 +50,36 @@ class Turns:
         if len(self._begun) < self._places:
             return self._new()
         waiter: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        self._lines.setdefault(name, deque()).append(waiter)
-        self._watch()
+
+        def take(turn: Turn) -> bool:
+            if waiter.done():
+                return False
+            waiter.set_result(turn)
+            return True
+
+        self._wait(name, take)
         try:
             return await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
                 waiter.result().end()  # it came at the very moment of giving up
             raise
+
+    def call(self, name: Name, on_turn: OnTurn) -> None:
+        """Call it when there is a turn, perhaps now. Whoever takes it ends it."""
+        if len(self._begun) < self._places:
+            self._offer(on_turn)
+        else:
+            self._wait(name, on_turn)
+
+    def _wait(self, name: Name, on_turn: OnTurn) -> None:
+        self._lines.setdefault(name, deque()).append(on_turn)
+        self._watch()
+
+    def _offer(self, on_turn: OnTurn) -> None:
+        turn = self._new()
+        if not on_turn(turn):
+            self._begun.pop(turn, None)
 
     def end(self, turn: Turn) -> None:
         """See :meth:`Turn.end`."""
@@ -68,12 +95,11 @@ class Turns:
     def _hand_on(self) -> None:
         while self._lines and len(self._begun) < self._places:
             name, line = next(iter(self._lines.items()))
-            waiter = line.popleft()
+            on_turn = line.popleft()
             self._lines.move_to_end(name)
             if not line:
                 del self._lines[name]
-            if not waiter.done():
-                waiter.set_result(self._new())
+            self._offer(on_turn)
 
     def _watch(self) -> None:
         """See to it that the oldest turn ends in time."""

@@ -103,6 +103,9 @@ class Sink(Protocol):
     async def head(self, status: int, headers: Headers, body: bytes, *, end: bool) -> None:
         """Status and headers, with all or none of the body."""
 
+    def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """All of a response, of at most :data:`executor.replies.WHOLE_BYTES`."""
+
     async def chunk(self, data: bytes) -> None:
         """More of the body."""
 

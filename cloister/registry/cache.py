@@ -102,6 +102,14 @@ class RouteCache:
         """What running this version needs; None if it is gone. Versions never change."""
         return await self._bundles.get(version_id, math.inf)
 
+    def namespace_at_hand(self, name: str) -> NamespaceView | None:
+        """The namespace, if it need not be read; None if it must be, or there is none."""
+        return self._namespaces.at_hand(name, self._age_s())
+
+    def bundle_at_hand(self, version_id: str) -> Bundle | None:
+        """What running this version needs, as :meth:`namespace_at_hand`."""
+        return self._bundles.at_hand(version_id, math.inf)
+
     async def names(self) -> list[str]:
         """The names of all namespaces, from the database: what there is to consume."""
         return await asyncio.to_thread(self._registry.namespaces.names)

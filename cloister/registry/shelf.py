@@ -72,6 +72,14 @@ class Shelf(Generic[Key, Value]):
         # Shielded: others may wait for the same read when this caller is cancelled.
         return await asyncio.shield(read)
 
+    def at_hand(self, key: Key, max_age_s: float) -> Value | None:
+        """The value, if it need not be read again; None if it must be, or there is none."""
+        kept = self._present.get(key)
+        if kept is None or time.monotonic() - kept[0] > max_age_s:
+            return None
+        self._present.move_to_end(key)
+        return kept[1]
+
     def drop(self, key: Key) -> None:
         """Forget one key."""
         self._present.pop(key, None)

@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -16,7 +16,9 @@ from executor.isolate.frames import (
     MAX_FRAME_BYTES,
     MAX_LOAD_BYTES,
     Chunk,
+    Done,
     FromIsolate,
+    Head,
     ToIsolate,
     decode_from_isolate,
     decode_to_isolate,
@@ -178,6 +180,8 @@ class HostDoor(asyncio.BufferedProtocol):
         self._ended = False
         self._broken: str | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self.on_frames: Callable[[], None] | None = None
+        """Called when there is something to be received, or will never be, and nobody waits."""
         self._writable: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -197,6 +201,15 @@ class HostDoor(asyncio.BufferedProtocol):
         self._write(pack(frame))
         if self._writable is not None:
             await self._wait_until_writable()
+
+    def send_now(self, frame: ToIsolate) -> bool:
+        """Send one frame, if the isolate reads; False if that is not so, or it is gone."""
+        if self._writable is not None or self._ended or self._transport is None:
+            return False
+        if self._transport.is_closing():
+            return False
+        self._transport.write(pack(frame))
+        return True
 
     async def send_packed(self, data: bytes) -> None:
         """Send what is packed already, and hold no more than that of what the isolate does not
@@ -232,6 +245,21 @@ class HostDoor(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         return frame
 
+    def whole_answer(self) -> Head | None:
+        """A whole response, if just that has been received, and that the isolate is free again."""
+        if len(self._pending) != 2:
+            return None
+        (head, _), (done, _) = self._pending
+        if isinstance(head, Head) and head.end and isinstance(done, Done):
+            return head
+        return None
+
+    def take_answer(self) -> None:
+        """Count it as received."""
+        self._pending.clear()
+        self._pending_bytes = 0
+        self.frame_bytes = 0
+
     def _with_following(self, first: Chunk) -> Chunk:
         """One chunk of those that have arrived by now: each costs much more from here on than it
         cost the isolate, which may send them byte by byte."""
@@ -257,8 +285,7 @@ class HostDoor(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the loop's type
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         return _incoming
@@ -283,8 +310,8 @@ class HostDoor(asyncio.BufferedProtocol):
         if self._is_full():
             self._reading = False
             self._transport.pause_reading()
-        if frames and self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if frames:
+            self._tell()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._end()
@@ -315,5 +342,11 @@ class HostDoor(asyncio.BufferedProtocol):
     def _end(self) -> None:
         self._ended = True
         self.resume_writing()
-        if self._waiter is not None and not self._waiter.done():
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._waiter is None:
+            if self.on_frames is not None:
+                self.on_frames()
+        elif not self._waiter.done():
             self._waiter.set_result(None)

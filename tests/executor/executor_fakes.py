@@ -37,6 +37,7 @@ class FakeIsolate:
         self.sent: asyncio.Queue[Any] = asyncio.Queue()
         self.cpu = 0
         self.reason: str | None = None
+        self.on_frames: Callable[[], None] | None = None
         self._said: asyncio.Queue[Any] = asyncio.Queue()
         self._task = asyncio.create_task(self._play(script))
 
@@ -47,6 +48,8 @@ class FakeIsolate:
         """Send frames to the executor; an exception means that the process ends."""
         for each in said:
             self._said.put_nowait(each)
+        if self.on_frames is not None:
+            self.on_frames()
 
     async def heard(self, kind: type) -> Any:
         """The next frame from the executor, which must be of that kind."""
@@ -58,6 +61,21 @@ class FakeIsolate:
         if self.reason is not None:
             raise IsolateDied(Death.KILLED, self.reason, -9)
         self.sent.put_nowait(frame)
+
+    def send_now(self, frame: Any) -> bool:
+        if self.reason is None:
+            self.sent.put_nowait(frame)
+        return self.reason is None
+
+    def whole_answer(self) -> frames.Head | None:
+        match list(self._said._queue):  # type: ignore[attr-defined]  # the queue's own
+            case [frames.Head(end=True) as head, frames.Done()]:
+                return head
+        return None
+
+    def take_answer(self) -> None:
+        for _ in range(2):
+            self._said.get_nowait()
 
     async def receive(self) -> Any:
         frame = await self._said.get()
@@ -99,6 +117,9 @@ class FakeSink:
     async def head(self, status: int, headers: Any, body: bytes, *, end: bool) -> None:
         self.said.append(("head", status, headers, body, end))
 
+    def whole(self, status: int, headers: Any, body: bytes) -> None:
+        self.said.append(("head", status, headers, body, True))
+
     async def chunk(self, data: bytes) -> None:
         self.said.append(("chunk", data))
 
@@ -127,7 +148,10 @@ class NoCalls:
 
 
 class FakeHost:
-    """Lends fake isolates, one for each of the scripts in turn."""
+    """Lends fake isolates, one for each of the scripts in turn. Nothing is at hand unless it is
+    ``ready``."""
+
+    ready = False
 
     def __init__(self, *scripts: Any, loaded: bool = True, **settings: Any) -> None:
         self.settings = Settings(**settings)
@@ -152,6 +176,16 @@ class FakeHost:
 
     async def bundle(self, version: str) -> Bundle | None:
         return self.bundles.get(version)
+
+    def bundle_now(self, version: str) -> Bundle | None:
+        return self.bundles.get(version) if self.ready else None
+
+    def borrow_now(self, bundle: Bundle, memory_mb: int) -> Any:
+        if not self._loaded or isinstance(self._scripts[0], BaseException):
+            return None
+        isolate = FakeIsolate(self._scripts.pop(0))
+        self.isolates.append(isolate)
+        return isolate
 
     async def borrow(self, bundle: Bundle, memory_mb: int) -> Any:
         script = self._scripts.pop(0)

@@ -17,8 +17,18 @@ from executor.isolate import frames
 from executor.isolate.text import MAX_LINES
 from executor.isolates import Death, IsolateDied
 from executor.traces import SPARE_LINES
+from executor.turns import PLACES
 
 HELLO = frames.Head(status=200, headers=[("a", "b")], body=b"hello", end=True)
+
+
+STREAMED = (
+    frames.Head(status=200, headers=[]),
+    frames.Chunk(data=b"a"),
+    frames.Chunk(data=b"b"),
+    frames.End(),
+    frames.Done(),
+)
 
 
 async def hello(isolate: FakeIsolate) -> None:
@@ -42,10 +52,22 @@ def says(*said: Any) -> Any:
     return script
 
 
+@pytest.fixture(autouse=True, params=[False, True], ids=["in a task", "at once"])
+def ready(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether everything is at hand when an invocation starts, so that it need not wait."""
+    monkeypatch.setattr(FakeHost, "ready", request.param)
+    return bool(request.param)
+
+
 async def run(host: FakeHost, **more: Any) -> FakeSink:
     """Run one invocation to its end."""
-    sink = FakeSink()
-    await asyncio.wait_for(Run(host, work(**more), sink).run(), 10)  # type: ignore[arg-type]
+    sink, over = FakeSink(), asyncio.Event()
+    one = Run(host, work(**more), sink)  # type: ignore[arg-type]
+    one.on_over = over.set
+    tasks: list[asyncio.Task[None]] = []
+    one.start(lambda rest: tasks.append(asyncio.create_task(rest)))
+    await asyncio.wait_for(over.wait(), 10)
+    await asyncio.gather(*tasks)
     return sink
 
 
@@ -61,12 +83,42 @@ async def test_hello() -> None:
     assert trace.peak_memory_kb == 1234
 
 
+async def test_what_waits_for_nothing_has_no_task(ready: bool) -> None:
+    """A whole answer of a warm isolate costs none; all else goes on in one."""
+    for script, is_plain in [(hello, True), (says(*STREAMED), False)]:
+        host, over = FakeHost(script), asyncio.Event()
+        one = Run(host, work(), FakeSink())  # type: ignore[arg-type]
+        one.on_over = over.set
+        tasks: list[asyncio.Task[None]] = []
+        one.start(lambda rest, tasks=tasks: tasks.append(asyncio.create_task(rest)))
+        await asyncio.wait_for(over.wait(), 5)
+        assert len(tasks) == (0 if ready and is_plain else 1)
+        assert host.returned == [(host.isolates[0], True)]
+
+
+async def test_a_stop_while_it_waits_for_its_turn() -> None:
+    """It is over at once, has run nothing, and its turn goes to the next in line."""
+    host = FakeHost(hello)
+    turns = [await host.turns.begin(("ns", "w")) for _ in range(PLACES)]
+    tasks: list[asyncio.Task[None]] = []
+    runs, sinks = [], [FakeSink(), FakeSink()]
+    for sink in sinks:
+        runs.append(Run(host, work(), sink))  # type: ignore[arg-type]
+        runs[-1].start(lambda rest: tasks.append(asyncio.create_task(rest)))
+    await asyncio.sleep(0)
+    runs[0].cancel()
+    await until(lambda: bool(host.written))
+    assert sinks[0].said[0][:2] == ("fail", Outcome.CANCELED)
+    assert not host.isolates
+    turns[0].end()
+    await until(lambda: len(host.written) == 2)
+    assert sinks[1].said[0][:2] == ("head", 200)
+    await asyncio.gather(*tasks)
+
+
 async def test_a_streamed_response() -> None:
     """Head, chunks and end pass in order."""
-    head = frames.Head(status=200, headers=[])
-    host = FakeHost(
-        says(head, frames.Chunk(data=b"a"), frames.Chunk(data=b"b"), frames.End(), frames.Done())
-    )
+    host = FakeHost(says(*STREAMED))
     sink = await run(host)
     assert sink.said == [
         ("head", 200, [], b"", False),
