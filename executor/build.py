@@ -23,6 +23,9 @@ COMPILE_CPU_MS = 2_000
 LOAD_WALL_MS = 10_000
 """Longest time for top-level code, whatever it waits for."""
 
+MAX_HANDLERS_BYTES = 64 * 1024
+"""Names of entrypoint classes and their handlers, as JSON: they are kept with the version."""
+
 PYTHON = frozenset({"text/x-python", "text/x-python-requirement", "application/x-python"})
 DEFAULT = "Default"
 
@@ -129,6 +132,8 @@ async def _try_out(
     answer, cpu_ms = await _ask(isolate, frame, settings.startup_cpu_ms, "start")
     if not isinstance(answer, frames.Loaded):
         raise Uncompilable([Complaint(message="The worker does not start.")])
+    if len(msgspec.json.encode(answer.handlers)) > MAX_HANDLERS_BYTES:
+        raise Uncompilable([Complaint(message="The worker has too many classes and methods.")])
     return answer.handlers, round(cpu_ms)
 
 

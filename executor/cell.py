@@ -25,6 +25,9 @@ _PAGE_KB = resource.getpagesize() // 1024
 GRACE_S = 1.0
 """From the door's end to the process's; then it is killed."""
 
+IDLE_CPU_NS = 20_000_000
+"""CPU time between two invocations: what is left to do after the answer takes far less."""
+
 RESIDENT_SLACK_KB = 32 * 1024
 """Pages shared by all isolates that come in as they are touched: no part of a tenant's memory."""
 
@@ -97,6 +100,7 @@ class Isolate:
         self._reason = ""
         self._clock = (~pid << 3) | _CPUCLOCK_SCHED
         self._cpu_ns = 0
+        self._rested_ns = 0
         self._door = HostDoor(self._on_door_end)
         self._door_is_gone = False
         self._base_kb = self._resident_kb()
@@ -180,6 +184,11 @@ class Isolate:
         return self._door.frame_bytes
 
     @property
+    def frames_arrived(self) -> int:
+        """How many frames it has sent, received or not."""
+        return self._door.frames_arrived
+
+    @property
     def is_quiet(self) -> bool:
         """Whether the isolate is alive and has said nothing that nobody asked for."""
         return not self._ended.done() and self._door.is_quiet
@@ -194,6 +203,15 @@ class Isolate:
         elif (exited := self._ended.result()) is not None:
             self._cpu_ns = exited.cpu_ns
         return self._cpu_ns
+
+    def rest(self) -> None:
+        """It has nothing to do from now on."""
+        self.idle_since_s = time.monotonic()
+        self._rested_ns = self.cpu_ns()
+
+    def is_at_rest(self) -> bool:
+        """Whether it does nothing, as it should."""
+        return self.is_quiet and self.cpu_ns() - self._rested_ns < IDLE_CPU_NS
 
     def peak_kb(self) -> int:
         """The most memory the process held, KiB, beyond what it held when it was ready."""

@@ -23,5 +23,7 @@ def check_head(status: int, headers: Headers) -> None:
         size += len(name) + len(value) + 4
         if not _is_name(name) or not _is_value(value):
             raise Ended(Outcome.EXCEPTION, "The response has an invalid header.")
-    if not 200 <= status <= 599 or size > MAX_HEADERS_BYTES:
-        raise Ended(Outcome.EXCEPTION, "The response's status or headers are not valid.")
+        if size > MAX_HEADERS_BYTES:
+            raise Ended(Outcome.EXCEPTION, "The response's headers are too large.")
+    if not 200 <= status <= 599:
+        raise Ended(Outcome.EXCEPTION, "The response's status is not valid.")

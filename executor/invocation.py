@@ -118,6 +118,11 @@ class Run:
         self._started_s = time.monotonic()
 
     @property
+    def _is_fetch(self) -> bool:
+        """Whether it ends in a response; else in a value."""
+        return self.work.invoke.handler == "fetch"
+
+    @property
     def is_answered(self) -> bool:
         """Whether the whole response is out: only waitUntil work goes on."""
         return self._answered
@@ -410,14 +415,14 @@ class Run:
                 return True
             case frames.Log() if not self.record.is_flooded:
                 self.record.log(frame.level, frame.text, frame.timestamp, last=frame.last)
-            case frames.Head() if not self._begun:
+            case frames.Head() if not self._begun and self._is_fetch:
                 await self._head(frame)
             case frames.Chunk() if self._begun and not self._answered:
                 await self._chunk(frame.data)
             case frames.End() if self._begun and not self._answered:
                 await self._sink.end()
                 self._responded()
-            case frames.Returned() if not self._begun:
+            case frames.Returned() if not self._begun and not self._is_fetch:
                 self._begun = True
                 await self._sink.returned(frame.value)
                 self._responded()
@@ -433,6 +438,8 @@ class Run:
         return None
 
     async def _take(self, call: frames.Call, isolate: Isolate, bundle: Bundle) -> None:
+        if self.watch is not None:
+            self.watch.calls += 1
         if self._turn is not None:
             self._turn.end()
         if self._answerer is None:

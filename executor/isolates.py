@@ -39,6 +39,9 @@ RECYCLE_S = 3_600.0
 its memory and its hash seed."""
 
 WATCH_S = 0.5
+IDLE_WATCH_S = 0.1
+"""How long an isolate may be at work, on nobody's account, before that is seen."""
+
 BACKOFF_S = (0.1, 5.0)
 """First and longest pause after an isolate could not be made."""
 
@@ -89,7 +92,8 @@ class IsolatePool:
             await self.close()
             raise
         self._short.set()
-        self._tasks = [asyncio.create_task(self._refill()), asyncio.create_task(self._watch())]
+        tasks = self._refill(), self._watch(), self._watch_idle()
+        self._tasks = [asyncio.create_task(task) for task in tasks]
 
     async def close(self) -> None:
         """End every isolate and zygote; returns when they are gone."""
@@ -170,7 +174,7 @@ class IsolatePool:
         if not isolate.is_quiet:
             isolate.kill("spoke while idle")
             return
-        isolate.idle_since_s = time.monotonic()
+        isolate.rest()
         self._warm[str(isolate.key)].append(isolate)
         self._idle[isolate] = None
         while len(self._idle) > self._settings.warm_isolates:
@@ -268,6 +272,13 @@ class IsolatePool:
                 await self._recycle()
             except NotReady as exc:
                 log.warning("the zygote could not be replaced: %s", exc)
+
+    async def _watch_idle(self) -> None:
+        """End isolates that go on without being asked to: native code can."""
+        while True:
+            await asyncio.sleep(IDLE_WATCH_S)
+            for isolate in [one for one in self._idle if not one.is_at_rest()]:
+                self._evict(isolate, "busy while idle")
 
     def _expire(self, before_s: float) -> None:
         while self._idle and (oldest := next(iter(self._idle))).idle_since_s < before_s:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -137,6 +138,7 @@ class Streams:
         if body is not None:
             self._readable[REQUEST_BODY] = body
         self._written: dict[int, _Written] = {}
+        self._reading: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._last = REQUEST_BODY
 
     def open(self, body: Readable) -> int:
@@ -154,17 +156,20 @@ class Streams:
             StreamRefused: no such stream was ever opened.
             Exception: whatever the body raises.
         """
-        if stream not in self._readable:
-            if 0 <= stream <= self._last:
-                return b""
+        if not 0 <= stream <= self._last:
             raise StreamRefused("There is no such stream.")
-        data = await self._readable[stream].read()
+        if stream not in self._readable:
+            return b""
+        async with self._reading[stream]:  # bodies cannot be read twice at once
+            body = self._readable.get(stream)
+            data = await body.read() if body is not None else b""
         if not data:
             await self.cancel(stream)
         return data
 
     async def cancel(self, stream: int) -> None:
         """Close a body early."""
+        self._reading.pop(stream, None)
         body = self._readable.pop(stream, None)
         if body is not None:
             await body.close()

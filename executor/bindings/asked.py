@@ -69,7 +69,7 @@ def body_of(call: Call) -> int | None:
         if call.method == "fetch":
             return _carrier.decode(call.arguments).request.stream
         return _body.decode(call.options).stream
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from executor.bindings.asked import read_request
 from executor.bindings.base import Binding, Refused
+from executor.egress.headers import outgoing
 from executor.streams import as_request
 
 _ARRAYS = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
@@ -28,5 +29,7 @@ class Service(Binding):
             return await self.scope.call_worker(
                 script, method, arguments, entrypoint=entrypoint, props=props
             )
-        request = as_request(read_request(arguments), self.scope.streams)
+        asked = read_request(arguments)
+        outgoing(asked.headers)  # its own code may rely on it that headers are headers
+        request = as_request(asked, self.scope.streams)
         return await self.scope.fetch_worker(script, request, entrypoint=entrypoint, props=props)

@@ -77,6 +77,8 @@ class Answer:
         frame = self._invocation.frame
         ctx = Context(frame.props)
         method = self._handlers.find(frame.entrypoint, frame.handler, ctx, self._env)
+        if not isinstance(frame.arguments, list):
+            raise TypeError("The arguments cannot be read")
         value = await _result(method(*(python_from_rpc(each) for each in frame.arguments)))
         self._invocation.channel.send(frames.Returned(value=frames.raw(python_to_rpc(value))))
 

@@ -167,7 +167,8 @@ class HostDoor(asyncio.BufferedProtocol):
     """The executor's side. One task receives; any task sends. All doors are of one event loop.
 
     ``on_end`` is called once, when the socket is closed, with what was wrong with the last frame
-    (None: nothing). ``frame_bytes`` is the size of the frame received last.
+    (None: nothing). ``frame_bytes`` is the size of the frame received last, ``frames_arrived`` how
+    many have come in all.
     """
 
     def __init__(self, on_end: Callable[[str | None], None]) -> None:
@@ -176,6 +177,7 @@ class HostDoor(asyncio.BufferedProtocol):
         self._pending: deque[tuple[FromIsolate, int]] = deque()
         self._pending_bytes = 0
         self.frame_bytes = 0
+        self.frames_arrived = 0
         self._reading = True
         self._ended = False
         self._broken: str | None = None
@@ -304,6 +306,7 @@ class HostDoor(asyncio.BufferedProtocol):
             self._end()
             self._transport.abort()
             return
+        self.frames_arrived += len(frames)
         for frame in frames:
             self._pending.append(frame)
             self._pending_bytes += frame[1]

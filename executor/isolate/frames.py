@@ -279,11 +279,51 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_to_isolate = msgspec.msgpack.Decoder(ToIsolate).decode
 plain = msgspec.msgpack.Decoder().decode
 """The plain value of something raw."""
 
 _from_isolate: msgspec.msgpack.Decoder[FromIsolate] = msgspec.msgpack.Decoder(FromIsolate)
+
+
+class _UnreadInvoke(Invoke, frozen=True, kw_only=True, tag="invoke"):
+    arguments: Raw
+
+
+class _UnreadReply(Reply, frozen=True, kw_only=True, tag="reply"):
+    value: Raw
+
+
+_to_isolate: msgspec.msgpack.Decoder[ToIsolate] = msgspec.msgpack.Decoder(ToIsolate)
+_unread: msgspec.msgpack.Decoder[_UnreadInvoke | _UnreadReply] = msgspec.msgpack.Decoder(
+    _UnreadInvoke | _UnreadReply
+)
+
+
+_NO_FRAME = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def decode_to_isolate(body: memoryview | bytes) -> ToIsolate:
+    """The frame of the executor. It passes on what another worker sent, and that may be no value:
+    then the reply is a refusal, and the arguments are no list.
+
+    Raises:
+        msgspec.MsgspecError, UnicodeDecodeError, RecursionError: it is no frame.
+    """
+    try:
+        frame: ToIsolate = _to_isolate.decode(body)
+    except _NO_FRAME as error:
+        frame = _without_value(bytes(body), error)
+    return frame
+
+
+def _without_value(body: bytes, error: Exception) -> Invoke | Refusal:
+    try:
+        unread = _unread.decode(body)
+    except _NO_FRAME:
+        raise error from None
+    if isinstance(unread, _UnreadInvoke):
+        return unread
+    return Refusal(call=unread.call, kind="ValueError", message="The answer cannot be read")
 
 
 class _Kind(msgspec.Struct):

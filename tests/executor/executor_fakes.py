@@ -34,6 +34,7 @@ class FakeIsolate:
         self.is_loaded = loaded
         self.language = "restricted"
         self.frame_bytes = 100
+        self.frames_arrived = 0
         self.sent: asyncio.Queue[Any] = asyncio.Queue()
         self.cpu = 0
         self.reason: str | None = None

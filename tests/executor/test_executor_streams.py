@@ -1,6 +1,7 @@
 """Bodies through the door: ids, order, back pressure, ends."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,6 +12,7 @@ from executor.streams import (
     BytesReader,
     Chained,
     HeldReader,
+    Pulled,
     Readable,
     StreamRefused,
     Streams,
@@ -34,6 +36,22 @@ async def test_reading() -> None:
     assert max(sizes) <= 256 * 1024
     assert await streams.read(first) == b""
     assert await streams.read(second) == b"x"
+
+
+async def test_reading_twice_at_once() -> None:
+    """The second read waits for the first, and gets what follows."""
+    going_on = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"first"
+        await going_on.wait()
+        yield b"second"
+
+    streams = new_streams(Pulled(pieces()))
+    reads = [asyncio.create_task(streams.read(0)) for _ in range(4)]
+    assert await reads[0] == b"first"
+    going_on.set()
+    assert await asyncio.gather(*reads) == [b"first", b"second", b"", b""]
 
 
 async def test_the_request_body_is_stream_zero() -> None:

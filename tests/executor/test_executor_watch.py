@@ -17,6 +17,7 @@ class Clocked:
     def __init__(self) -> None:
         self.used_ms = 0.0
         self.looks = 0
+        self.frames_arrived = 0
         self.waits = True
         self.said: asyncio.Queue[bool] = asyncio.Queue()
 

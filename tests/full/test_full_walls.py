@@ -3,6 +3,8 @@
 Each polite refusal has its twin in native code, which the kernel answers.
 """
 
+import asyncio
+
 import pytest
 from full_rig import Rig, Worker, open_pools
 
@@ -193,6 +195,41 @@ async def test_an_isolate_that_breaks_the_rules_ends(rig: Rig, attempt: str) -> 
     worker = await rig.worker(f"if True:\n    {body}")
     assert (await worker.death()).death is death
     assert await rig.value("return 42") == 42
+
+
+UNASKED = {
+    "computes": "while True: pass",
+    "speaks": "import time; time.sleep(0.05); os.write(3, bytes([0, 0, 0, 8]) + bytes(7))\n"
+    "    time.sleep(60)",
+}
+
+
+@pytest.mark.parametrize("attempt", UNASKED)
+async def test_an_isolate_that_goes_on_unasked_ends(rig: Rig, attempt: str) -> None:
+    """Between two requests nobody's limits count: it has to rest. The twin, which does, stays."""
+    top = """
+    import os, sys
+    from workers import Response
+    def runtime():
+        frame = sys._getframe()
+        while "_DONE" not in frame.f_globals:
+            frame = frame.f_back
+        return frame.f_globals
+    """
+    say = (
+        "r = runtime(); pack, frames = r['pack'], r['frames']\n"
+        "os.write(3, pack(frames.Head(status=200, headers=[], body=b'1', end=True)))\n"
+        "os.write(3, pack(frames.Done()))\n"
+    )
+    unasked = await rig.worker(f"{say}if True:\n    {UNASKED[attempt]}", top)
+    quiet = await rig.worker("return 1")
+    for worker in (quiet, unasked):
+        assert (await worker.get()).value == 1
+        worker.isolate.key = f"{attempt} {worker is quiet}"
+        worker.isolate.is_loaded = True
+        rig.pools.release(worker.isolate, reuse=True)
+    await asyncio.wait_for(unasked.isolate.closed.wait(), 20)
+    assert quiet.isolate.is_quiet
 
 
 async def test_nothing_of_wall_1_is_in_the_way(rig: Rig) -> None:
