@@ -67,7 +67,7 @@ def log_list(namespace: str, script: str) -> str:
 
 
 def tail_channel(namespace: str, script: str) -> str:
-    """The pub/sub channel of a worker's invocation records, live (JSON)."""
+    """The pub/sub channel of a worker's invocation records, live: JSON, one record a line."""
     return f"tail:{namespace}:{script}"
 
 

@@ -99,7 +99,7 @@ class _Stream:
         while not self._house.stopping():
             message = self._subscription.get_message(ignore_subscribe_messages=True, timeout=POLL_S)
             if message is not None:
-                yield _event(message["data"])
+                yield from map(_event, message["data"].splitlines())
             elif time.monotonic() - beat > HEARTBEAT_S:
                 beat = time.monotonic()
                 if self._house.registry.tokens.verify(self._token) is None:
@@ -113,4 +113,4 @@ class _Stream:
 
 
 def _event(record: bytes) -> bytes:
-    return b"".join(b"data: " + line + b"\n" for line in record.splitlines()) + b"\n"
+    return b"data: %b\n\n" % record

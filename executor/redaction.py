@@ -27,6 +27,7 @@ def _is_secret(name: str) -> bool:
     return lower in _COOKIES or any(part in lower for part in _SECRET_NAMES)
 
 
+@lru_cache(maxsize=128)
 def url(text: str) -> str:
     """The URL with everything that looks like an id replaced."""
     text = _HEX_ID.sub(_redact_hex, text)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -47,6 +48,9 @@ HEADER_BYTES = 8 * 1024
 
 PAIR_BYTES = 4
 """What a header costs beside its name and value."""
+
+MESSAGE_BYTES = 256 * 1024
+"""Records that are told in one message, unless one alone is longer."""
 
 MAX_PENDING_BYTES = 32 * 1024 * 1024
 """Of records that wait for Valkey; beyond it they are dropped, and that is logged."""
@@ -253,7 +257,7 @@ class Traces:
         commands: list[Command] = []
         for (namespace, script), records in batch.items():
             key, channel = log_list(namespace, script), tail_channel(namespace, script)
-            commands += [("PUBLISH", channel, data) for data in records]
+            commands += [("PUBLISH", channel, lines) for lines in _messages(records)]
             commands += [("LPUSH", key, *records), ("LTRIM", key, 0, self._kept - 1)]
             size += sum(map(len, records))
         self._link.send(commands, partial(self._pushed, size))
@@ -267,3 +271,16 @@ class Traces:
             self._gather()
         else:
             self._idle.set()
+
+
+def _messages(records: list[bytes]) -> Iterator[bytes]:
+    """The records, several a message, one a line."""
+    lines: list[bytes] = []
+    size = 0
+    for record in records:
+        if lines and size + len(record) > MESSAGE_BYTES:
+            yield b"\n".join(lines)
+            lines, size = [], 0
+        lines.append(record)
+        size += len(record)
+    yield b"\n".join(lines)

@@ -51,9 +51,11 @@ def test_tail_streams_records(
         assert response.headers["content-type"].startswith("text/event-stream")
         lines = response.iter_lines()
         assert next(lines).startswith(":")
-        assert valkey.publish(tail_channel("production", "hello"), trace(1)) == 1
-        data = next(line for line in lines if line.startswith("data: "))
-        assert msgspec.json.decode(data.removeprefix("data: "))["id"] == "t1"
+        told = b"\n".join((trace(1), trace(2)))
+        assert valkey.publish(tail_channel("production", "hello"), told) == 1
+        for id_ in ("t1", "t2"):
+            data = next(line for line in lines if line.startswith("data: "))
+            assert msgspec.json.decode(data.removeprefix("data: "))["id"] == id_
         stopping.set()
         assert list(lines)[-1:] in ([], [""])
 

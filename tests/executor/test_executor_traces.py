@@ -19,6 +19,7 @@ from executor.traces import (
     MAX_EXCEPTIONS,
     MAX_SUBREQUESTS,
     MAX_URL_BYTES,
+    MESSAGE_BYTES,
     Record,
     Traces,
     event_of,
@@ -204,8 +205,26 @@ async def test_records_are_kept_and_told(client: redis.asyncio.Redis) -> None:
         while len(seen) < 5:
             message = await watching.get_message(timeout=5)
             if message is not None:
-                seen.append(msgspec.json.decode(message["data"])["id"])
+                lines = message["data"].splitlines()
+                seen += [msgspec.json.decode(line)["id"] for line in lines]
         assert seen == ["0", "1", "2", "3", "4"]
+
+
+async def test_no_message_to_those_who_watch_is_long(client: redis.asyncio.Redis) -> None:
+    """Large records are told in messages of their own: a watcher's buffer is bounded."""
+    async with client.pubsub(ignore_subscribe_messages=True) as watching:
+        await watching.subscribe(tail_channel("ns", "w"))
+        await watching.get_message(timeout=5)
+        traces = Traces(client, kept=9)
+        for n in range(5):
+            traces.write(trace(id_=str(n) * (MESSAGE_BYTES // 2)))
+        await traces.close()
+        lengths: list[int] = []
+        while sum(lengths) < 5:
+            message = await watching.get_message(timeout=5)
+            if message is not None:
+                lengths.append(len(message["data"].splitlines()))
+        assert lengths == [1] * 5
 
 
 async def test_a_server_that_is_away_costs_records_only() -> None:
