@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -76,13 +77,13 @@ def _users(ids: tuple[int, int]) -> Callable[[], str]:
     return attempt
 
 
-def _namespace(name: str, ids: tuple[int, int]) -> Callable[[], None]:
+def _namespace(name: str, ids: tuple[int, int], *, has_users: bool) -> Callable[[], None]:
     """Make this namespace in the way the zygote would, and no other that can be done without."""
     others = {other for other in NAMESPACES if other not in (name, "user")} | {"capabilities"}
 
     def attempt() -> None:
         missing = set()
-        if _in_child(_users(ids)):
+        if not has_users:
             alone = {one for one in _FIRST if one != name and _in_child(_FIRST[one])}
             missing = {"ids", *alone}
         if name == "nesting" and "user" in missing:
@@ -124,20 +125,21 @@ def _pidfd() -> None:
     signal.pidfd_send_signal(os.pidfd_open(os.getpid()), 0)
 
 
-def facilities(ids: tuple[int, int]) -> tuple[Facility, ...]:
-    """What is tried, in order."""
+def facilities(ids: tuple[int, int], *, has_users: bool) -> tuple[Facility, ...]:
+    """What is tried, in order. Where isolates can be users of their own, the rest builds on it."""
+    namespace = partial(_namespace, ids=ids, has_users=has_users)
     return (
         Facility("identity", "isolates are not root", identity.leave_root),
-        Facility("user", "no power outside the cell", _namespace("user", ids)),
+        Facility("user", "no power outside the cell", namespace("user")),
         # Who is root and may not map them is told, and has to accept it.
         Facility("ids", "isolates are users of their own", _users(ids), os.geteuid() == 0),
-        Facility("mount", "no file: the root is empty", _namespace("mount", ids)),
-        Facility("pid", "no other process is seen; all end together", _namespace("pid", ids)),
-        Facility("net", "no network", _namespace("net", ids)),
-        Facility("ipc", "no shared memory of System V", _namespace("ipc", ids)),
-        Facility("uts", "no host name", _namespace("uts", ids)),
-        Facility("cgroup", "no view of control groups", _namespace("cgroup", ids), required=False),
-        Facility("nesting", "no namespace made inside", _namespace("nesting", ids), required=False),
+        Facility("mount", "no file: the root is empty", namespace("mount")),
+        Facility("pid", "no other process is seen; all end together", namespace("pid")),
+        Facility("net", "no network", namespace("net")),
+        Facility("ipc", "no shared memory of System V", namespace("ipc")),
+        Facility("uts", "no host name", namespace("uts")),
+        Facility("cgroup", "no view of control groups", namespace("cgroup"), required=False),
+        Facility("nesting", "no namespace made inside", namespace("nesting"), required=False),
         Facility("capabilities", "no right of root's", identity.drop_capabilities),
         Facility("no_new_privs", "no right gained by running a file", process.no_new_privileges),
         Facility("landlock", "no file, TCP port or outside process", _landlock),
@@ -161,7 +163,8 @@ def attempt_all(ids: tuple[int, int]) -> Iterator[Finding]:
         NotReady: the machine's architecture is not known.
     """
     kernel.machine()
-    for facility in facilities(ids):
+    has_users = _in_child(_users(ids)) == 0
+    for facility in facilities(ids, has_users=has_users):
         detail = _attempt(facility.attempt)
         yield Finding(
             name=facility.name,

@@ -1,6 +1,8 @@
 """A user for each isolate: what user numbers alone keep from it, and that no two have one."""
 
 import os
+import select
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from sandbox_rig import IDS, MEMORY_BYTES, Native, start_zygote, zygote_command
 
 from cloister.errors import NotReady, SettingInvalid
 from cloister.settings import Settings
+from executor.isolate.frames import Invoke
 from executor.sandbox.users import BLOCK, pick
 from executor.zygotes import Zygote
 
@@ -172,6 +175,19 @@ async def test_a_zygote_keeps_what_it_needs_over_its_isolates_and_no_more(cell) 
         assert int(first[name], 16) == 1 << 5 | 1 << 6 | 1 << 7 | 1 << 24
     for name in ("CapInh", "CapBnd", "CapAmb"):
         assert int(first[name], 16) == 0
+
+
+async def test_isolates_of_other_users_die_with_their_zygote() -> None:
+    """Where no namespace of PIDs sees to it, the kernel kills a busy one in the zygote's name."""
+    zygote = await start_zygote(without=["pid"])
+    isolate = await zygote.fork(MEMORY_BYTES)
+    await isolate.send(Invoke(url="while True: pass"))
+    process = select.poll()
+    process.register(isolate._process, select.POLLIN)
+    assert not process.poll(0)
+    os.kill(int(status(isolate.pid)["PPid"]), signal.SIGKILL)
+    assert process.poll(20_000)
+    await zygote.close()
 
 
 async def test_an_id_is_given_again_when_its_isolate_is_gone_and_not_before() -> None:
