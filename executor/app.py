@@ -22,6 +22,10 @@ from cloister.settings import Settings
 from executor.consumer import WAKE_TASK, NamespaceQueues
 from executor.engine import EngineStep
 
+GC_OBJECTS = 10_000
+"""New objects before the collector looks through them. A busy moment holds thousands, none of them
+garbage."""
+
 
 def create_app(settings: Settings) -> Celery:
     """The app of a worker that serves the namespaces of ``settings``."""
@@ -49,6 +53,7 @@ def _ready(**_: Any) -> None:
     """It takes messages. What was made until now stays, and the collector need not look at it."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GC_OBJECTS, 20, 20)
     tell_ready()
 
 

@@ -274,7 +274,7 @@ class Run:
         if self._turn is None:
             self._turn = await self._host.turns.begin(self._place)
         if self._isolate is None:
-            self._take_into_use(await self._loaded(bundle))
+            self._take_into_use(await self._found(bundle))
         isolate = self._isolate
         assert isolate is not None  # noqa: S101 - taken into use above, or before the task
         if not self._is_sent:
@@ -296,6 +296,22 @@ class Run:
             raise Ended(Outcome.EXPIRED) from None
         self._has_place = True
         self.on_begun()
+
+    async def _found(self, bundle: Bundle) -> Isolate:
+        """An isolate that runs the code. While one is made, others have their turns."""
+        isolate = self._host.borrow_now(bundle, self.work.limits.memory_mb or 0)
+        if isolate is not None:
+            return isolate
+        if self._turn is not None:
+            self._turn.end()
+        isolate = await self._loaded(bundle)
+        try:
+            self._turn = await self._host.turns.begin(self._place)
+        except BaseException:
+            self._isolate = None
+            self._host.give_back(isolate, reuse=True)
+            raise
+        return isolate
 
     async def _loaded(self, bundle: Bundle) -> Isolate:
         """An isolate that runs the code. What fails before any of the tenant's code ran is ours,

@@ -42,6 +42,9 @@ WATCH_S = 0.5
 IDLE_WATCH_S = 0.1
 """How long an isolate may be at work, on nobody's account, before that is seen."""
 
+LOOKED_AT_ONCE = 16
+"""Isolates whose memory is read without a pause: hundreds would hold up the loop for long."""
+
 BACKOFF_S = (0.1, 5.0)
 """First and longest pause after an isolate could not be made."""
 
@@ -264,9 +267,7 @@ class IsolatePool:
     async def _watch(self) -> None:
         """Look after memory, idle isolates and old zygotes."""
         while True:
-            await asyncio.sleep(WATCH_S)
-            for isolate in [one for one in self._busy if one.exceeds_memory()]:
-                isolate.kill("memory")
+            await self._watch_memory()
             self._expire(time.monotonic() - self._settings.isolate_idle_s)
             try:
                 await self._recycle()
@@ -279,6 +280,16 @@ class IsolatePool:
             await asyncio.sleep(IDLE_WATCH_S)
             for isolate in [one for one in self._idle if not one.is_at_rest()]:
                 self._evict(isolate, "busy while idle")
+
+    async def _watch_memory(self) -> None:
+        """Look once at each that runs, within :data:`WATCH_S`."""
+        running = list(self._busy)
+        parts = len(running) // LOOKED_AT_ONCE + 1
+        for part in range(parts):
+            await asyncio.sleep(WATCH_S / parts)
+            for isolate in running[part::parts]:
+                if isolate in self._busy and isolate.exceeds_memory():
+                    isolate.kill("memory")
 
     def _expire(self, before_s: float) -> None:
         while self._idle and (oldest := next(iter(self._idle))).idle_since_s < before_s:

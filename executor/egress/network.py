@@ -3,6 +3,7 @@ checked address is the one connected to, so that a name cannot change its mind i
 
 import asyncio
 import functools
+import ipaddress
 import socket
 import sys
 import time
@@ -35,7 +36,9 @@ class Resolver:
         self._gate = Gate(LOOKUP_THREADS, running=LOOKUPS_EACH, waiting=line, in_line=sys.maxsize)
 
     async def lookup(self, namespace: str, host: str, port: int) -> list[str]:
-        """Every address of ``host``. Raises OSError."""
+        """Every address of ``host``, which may be one itself. Raises OSError."""
+        if _is_address(host):
+            return [host]
         place = namespace, "lookup"
         try:
             await self._gate.enter(place)
@@ -51,6 +54,14 @@ class Resolver:
     def close(self) -> None:
         """Let go of the threads; lookups under way are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_address(host: str) -> bool:
+    """Whether it is an address as such, in the only way to write it: other forms are looked up."""
+    try:
+        return str(ipaddress.ip_address(host)) == host and "%" not in host
+    except ValueError:
+        return False
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):

@@ -484,6 +484,34 @@ async def test_unread_responses_do_not_block_for_ever(origin: Origin) -> None:
     await client.close()
 
 
+async def test_an_address_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is written as such; every other way to write one is the resolver's to understand."""
+    asked: list[str] = []
+
+    def look(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        return [(0, 0, 0, "", ("1.2.3.4", port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", look)
+    resolver = Resolver()
+    for address in ("8.8.8.8", "127.0.0.1", "::1", "2001:db8::7"):
+        assert await resolver.lookup("a", address, 80) == [address]
+    assert asked == []
+    others = [
+        "127.1",
+        "0x7f.0.0.1",
+        "2130706433",
+        "0:0::1",
+        "fe80::1%lo",
+        "::FFFF:127.0.0.1",
+        "a.b",
+    ]
+    for other in others:
+        assert await resolver.lookup("a", other, 80) == ["1.2.3.4"]
+    assert asked == others
+    resolver.close()
+
+
 async def test_slow_names_hold_up_their_own_namespace_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

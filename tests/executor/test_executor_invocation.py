@@ -12,6 +12,7 @@ from cloister.errors import NotReady
 from cloister.limits import Limits
 from cloister.messages import Outbound
 from cloister.outcomes import Outcome
+from cloister.registry.views import Bundle
 from executor.invocation import Run
 from executor.isolate import frames
 from executor.isolate.text import MAX_LINES
@@ -114,6 +115,40 @@ async def test_a_stop_while_it_waits_for_its_turn() -> None:
     await until(lambda: len(host.written) == 2)
     assert sinks[1].said[0][:2] == ("head", 200)
     await asyncio.gather(*tasks)
+
+
+async def cold_hello(isolate: FakeIsolate) -> None:
+    """A good worker whose code is loaded first."""
+    isolate.say(frames.Loaded())
+    await hello(isolate)
+
+
+class SlowHost(FakeHost):
+    """Its isolates are not made before ``made`` is set."""
+
+    made: asyncio.Event
+
+    async def borrow(self, bundle: Bundle, memory_mb: int) -> Any:
+        await self.made.wait()
+        return await super().borrow(bundle, memory_mb)
+
+
+async def test_who_waits_for_an_isolate_has_no_turn() -> None:
+    """However many isolates are being made, a turn is free; each is taken up again before use."""
+    host = SlowHost(*[cold_hello] * 2 * PLACES, loaded=False)
+    host.made = asyncio.Event()
+    runs = [Run(host, work(), FakeSink()) for _ in range(2 * PLACES)]  # type: ignore[arg-type]
+    tasks = [asyncio.create_task(run.run()) for run in runs]
+    turns = [await asyncio.wait_for(host.turns.begin(("ns", "other")), 5) for _ in range(PLACES)]
+    host.made.set()
+    await until(lambda: [isolate.is_loaded for isolate in host.isolates] == [True] * 2 * PLACES)
+    runs[0].stop(Outcome.CANCELED)
+    tasks[1].cancel()
+    for turn in turns:
+        turn.end()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(host.returned) == len({id(isolate) for isolate, _ in host.returned}) == 2 * PLACES
+    assert [trace.outcome for trace in host.written].count(Outcome.OK) >= 2 * PLACES - 2
 
 
 async def test_a_streamed_response() -> None:
