@@ -74,6 +74,7 @@ class IsolatePool:
         self._warm: defaultdict[str, list[Isolate]] = defaultdict(list)
         self._idle: OrderedDict[Isolate, None] = OrderedDict()
         self._busy: set[Isolate] = set()
+        self._wanted = 0
         self._short = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
@@ -159,7 +160,15 @@ class IsolatePool:
         Raises:
             NotReady: none can be made.
         """
-        isolate = self._take_blank() or await self._make(owner)
+        # Nobody passes by those who wait for a fork.
+        isolate = None if self._wanted else self._take_blank()
+        if isolate is None:
+            self._wanted += 1
+            try:
+                isolate = await self._make(owner)
+            finally:
+                self._wanted -= 1
+                self._short.set()
         self._short.set()
         self._busy.add(isolate)
         return isolate
@@ -255,7 +264,7 @@ class IsolatePool:
             await self._short.wait()
             self._short.clear()
             try:
-                while len(self._blank) < self._settings.blank_isolates:
+                while not self._wanted and len(self._blank) < self._settings.blank_isolates:
                     self._blank.append(await self._make())
                 pause_s, _ = BACKOFF_S
             except NotReady as exc:

@@ -205,6 +205,27 @@ async def test_many_borrowers_at_once_each_get_their_own() -> None:
         assert len({isolate.pid for isolate in held}) == 40
 
 
+async def test_who_comes_later_does_not_pass_by() -> None:
+    """While some wait for a fork, no blank isolate is made for whoever asks next: one that comes
+    when half of many are served is served when hardly any of them still waits."""
+    served: list[str] = []
+    some = asyncio.Event()
+
+    async def ask(pool, name):
+        await pool.blank((name, name))
+        served.append(name)
+        if len(served) == 8:
+            some.set()
+
+    async with open_pool(blank_isolates=4) as pool, asyncio.timeout(DEADLINE_S):
+        async with asyncio.TaskGroup() as asking:
+            for number in range(16):
+                asking.create_task(ask(pool, f"early {number}"))
+            await some.wait()
+            asking.create_task(ask(pool, "late"))
+    assert served.index("late") >= 16 - isolates.FORKS_AT_ONCE
+
+
 async def test_a_pool_whose_zygote_cannot_start_says_so() -> None:
     """Start fails with the zygote's own words, and leaves nothing behind."""
     with pytest.raises(NotReady, match="did not start"):
