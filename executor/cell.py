@@ -14,7 +14,7 @@ from pathlib import Path
 from cloister.errors import NotReady
 from cloister.languages import RESTRICTED, Language
 from executor.isolate.door import DoorClosed, HostDoor
-from executor.isolate.frames import FromIsolate, Head, ToIsolate
+from executor.isolate.frames import FromIsolate, Head, Log, ToIsolate
 from executor.isolate.zygote import Exited
 from executor.sandbox import priority
 from executor.sandbox.cgroups import Group, Groups
@@ -68,6 +68,7 @@ class Isolate:
         pid: in the executor's PID namespace.
         key: the version it belongs to; None while blank.
         language: of the code that it runs; the isolate itself takes no other.
+        quick_answers: how many it has given in a row; see :mod:`executor.convoy`.
         last_peak_kb: what :meth:`peak_kb` said when it was last asked.
         serves_once: it is ended after its first invocation, whatever came of it.
         memory_bytes: what the tenant may allocate; see :meth:`set_memory`.
@@ -92,6 +93,7 @@ class Isolate:
         self.is_loaded = False
         self.idle_since_s = 0.0
         self.last_peak_kb: int | None = None
+        self.quick_answers = 0
         self.closed = asyncio.Event()
         self.on_closed: list[Callable[[Isolate], None]] = []
         self._process = process
@@ -135,9 +137,15 @@ class Isolate:
         except DoorClosed:
             raise await self._death() from None
 
-    def send_now(self, frame: ToIsolate) -> bool:
-        """Send a frame, if it need not wait. False: :meth:`send` waits, or knows how it died."""
-        return self._door.send_now(frame)
+    @property
+    def is_writable(self) -> bool:
+        """Whether what is sent now need not wait. If not, :meth:`send` waits, or says how it
+        died."""
+        return self._door.is_writable
+
+    def send_now(self, data: bytes) -> None:
+        """Send packed frames, while it is writable."""
+        self._door.send_now(data)
 
     async def send_packed(self, data: bytes) -> None:
         """Send a packed frame; waits before that, while the isolate is not reading.
@@ -171,8 +179,22 @@ class Isolate:
         self._door.on_frames = callback
 
     def whole_answer(self) -> Head | None:
-        """A whole response, if exactly that is there and the isolate is free again."""
+        """The next response, if it is there as a whole, and that the isolate is done with it."""
         return self._door.whole_answer()
+
+    def take_log(self) -> Log | None:
+        """The next frame, if it is there and a line of the log."""
+        return self._door.take_log()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is no frame to be received, but may be some day."""
+        return self._door.is_silent
+
+    @property
+    def frames_pending(self) -> int:
+        """How many frames are there to be received."""
+        return self._door.frames_pending
 
     def take_answer(self) -> None:
         """Count it as received."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -14,16 +16,18 @@ from cloister.registry.views import Bundle
 from cloister.settings import Settings
 from executor import endings
 from executor.build import LOAD_WALL_MS, Uncompilable
+from executor.convoy import Convoy, count_answer, is_quick
 from executor.endings import MAX_MESSAGE_CHARS
 from executor.gate import Gate, Overloaded
 from executor.head import check_head
 from executor.isolate import frames
+from executor.isolate.door import pack
 from executor.isolates import Isolate, IsolateDied
 from executor.open_calls import TooManyCalls
 from executor.replies import WHOLE_BYTES, Undeliverable
 from executor.traces import Record, Traces, event_of
-from executor.turns import Turn, Turns
-from executor.watch import Watch, Watches
+from executor.turns import Turn, Turns, Waiter
+from executor.watch import NS_PER_MS, Watch, Watches
 from executor.work import Ended, Sink, Work
 
 log = logging.getLogger(__name__)
@@ -106,6 +110,10 @@ class Run:
         self._turn: Turn | None = None
         self._isolate: Isolate | None = None
         self._is_sent = False
+        self._convoy = Convoy()
+        self._is_behind = False
+        self._goes_alone = False
+        self._used_since_s = 0.0
         self._answerer: Answerer | None = None
         self._spawn: Spawn | None = None
         self._task: asyncio.Task[None] | None = None
@@ -131,6 +139,8 @@ class Run:
         """End it now, with that outcome. The first one counts."""
         if self._verdict is None:
             self._verdict = outcome
+        if self._is_behind:
+            return  # it may have begun: whoever is before it lets it know when that is over
         if self._isolate is not None:
             self._isolate.kill(outcome.value)
             self._sink.abort()
@@ -149,7 +159,7 @@ class Run:
         """Begin, and do at once what need not wait. What must goes on in a task of ``spawn``."""
         self._spawn = spawn
         if self._enter_now() and self._is_known():
-            self._host.turns.call(self._place, self._on_turn)
+            self._host.turns.call(self._place, self)
         else:
             self._go_on()
 
@@ -166,7 +176,17 @@ class Run:
         self._bundle = self._host.bundle_now(self.work.version)
         return self._bundle is not None
 
-    def _on_turn(self, turn: Turn) -> bool:
+    def is_like(self, other: Waiter) -> bool:
+        """Whether this run may follow another to the same isolate."""
+        return (
+            isinstance(other, Run)
+            and self._spawn is not None
+            and not self._goes_alone
+            and self.work.version == other.work.version
+            and self.work.limits.memory_mb == other.work.limits.memory_mb
+        )
+
+    def begin(self, turn: Turn) -> bool:
         """The turn has come. False: it is not wanted any more."""
         if self._spawn is None:
             return False
@@ -189,17 +209,55 @@ class Run:
         if isolate is None:
             return False
         self._take_into_use(isolate)
-        if not isolate.send_now(self._invoke()):
+        if not isolate.is_writable:
             return False
+        started = self.invoke_packed()
+        if is_quick(isolate):
+            started += self._convoy.gather(self._host.turns, self._place, self)
+        isolate.send_now(started)
         self._is_sent = True
         isolate.on_frames = self._on_frames
         return True
 
+    def invoke_packed(self) -> bytes:
+        """See :class:`executor.convoy.Follower`."""
+        return pack(self._invoke())
+
+    def go_behind(self) -> None:
+        """See :class:`executor.convoy.Follower`."""
+        self._is_behind = self._is_sent = True
+
+    def go_elsewhere(self) -> None:
+        """See :class:`executor.convoy.Follower`."""
+        self._is_behind = self._is_sent = False
+        self._goes_alone = True
+        if self._verdict is None:
+            self._host.turns.call(self._place, self)
+        else:
+            self._go_on()
+
+    def take_over(self, isolate: Isolate, convoy: Convoy, turn: Turn, start_ns: int) -> None:
+        """The isolate is done with the one before; from here on it serves this one."""
+        self._is_behind = False
+        self._convoy, self._turn = convoy, turn
+        self._take_into_use(isolate, start_ns)
+        if self._verdict is not None:
+            self.stop(self._verdict)
+            return
+        isolate.on_frames = self._on_frames
+        self._on_frames()
+
     def _on_frames(self) -> None:
         """The isolate has said something, or is gone. A whole answer is all there is to most."""
         isolate = self._isolate
-        head = isolate.whole_answer() if isolate is not None else None
-        if isolate is None or head is None or not self._is_plain(head):
+        if isolate is None:
+            return
+        while not self.record.is_flooded and (line := isolate.take_log()) is not None:
+            self.record.log(line.level, line.text, line.timestamp, last=line.last)
+        if isolate.is_silent:
+            return
+        head = isolate.whole_answer()
+        if head is None or not self._is_plain(head):
             self._go_on()
             return
         isolate.take_answer()
@@ -211,7 +269,7 @@ class Run:
             self._sink.whole(head.status, head.headers, head.body)
         except Exception:
             log.exception("the answer of %s could not be sent", self.work.id)
-        self._let_go(reuse=True)
+        self._let_go(reuse=True, is_plain=True)
         self._end()
 
     def _is_plain(self, head: frames.Head) -> bool:
@@ -366,9 +424,10 @@ class Run:
         if not isinstance(frame, frames.Loaded):
             raise endings.nonsense(self.record, frame)
 
-    def _take_into_use(self, isolate: Isolate) -> None:
+    def _take_into_use(self, isolate: Isolate, start_ns: int | None = None) -> None:
         """From now on its time counts as this invocation's."""
         self._isolate = isolate
+        self._used_since_s = time.monotonic()
         self.record.language = isolate.language
         limits = self.work.limits
         self.watch = Watch(
@@ -378,24 +437,45 @@ class Run:
             on_overrun=self._overrun,
             on_busy=self._on_busy,
             watches=self._host.watches,
+            start_ns=start_ns,
         )
         self.watch.start()
 
-    def _let_go(self, *, reuse: bool) -> None:
+    def _let_go(self, *, reuse: bool, is_plain: bool = False) -> None:
         """Give back what it holds: the isolate, so that the next one finds it, then its turn and
-        its place."""
-        watch, isolate = self.watch, self._isolate
+        its place. Whoever is behind it gets isolate and turn, or starts again."""
+        watch, isolate, turn, self._isolate = self.watch, self._isolate, self._turn, None
+        reuse = reuse and self._verdict is None
+        hand_over: Callable[[], None] | None = None
         if watch is not None and isolate is not None:
-            watch.stop()
-            self.record.cpu_ms = cpu_ms = watch.cpu_ms
-            self.record.peak_memory_kb = self._host.peak_kb(isolate, cpu_ms)
-            self._isolate = None
-            self._host.give_back(isolate, reuse=reuse and self._verdict is None)
-        if self._turn is not None:
-            self._turn.end()
+            end_ns = self._measure(watch, isolate, is_plain=is_plain)
+            if reuse and self._convoy and turn is not None:
+                follower = self._convoy.next()
+                hand_over = partial(follower.take_over, isolate, self._convoy, turn, end_ns)
+            else:
+                self._host.give_back(isolate, reuse=reuse)
+        if hand_over is None and turn is not None:
+            turn.end()
         if self._has_place:
             self._has_place = False
             self._host.gate.leave(self._place)
+        if hand_over is None:
+            self._convoy.dissolve()
+        else:
+            hand_over()
+
+    def _measure(self, watch: Watch, isolate: Isolate, *, is_plain: bool) -> int:
+        """Record what it used; where its share of the isolate's CPU time ends. If those behind it
+        have answered, too, all had the same share, as far as anybody knows."""
+        watch.stop()
+        answered = 1 + min(len(self._convoy), isolate.frames_pending // 2)
+        used_ns = watch.used_ns // answered
+        self.record.cpu_ms = cpu_ms = used_ns / NS_PER_MS
+        self.record.peak_memory_kb = self._host.peak_kb(isolate, cpu_ms)
+        count_answer(
+            isolate, cpu_ms if is_plain else math.inf, time.monotonic() - self._used_since_s
+        )
+        return watch.start_ns + used_ns
 
     def _end(self) -> None:
         self.watch = None  # which knows this run: else only the garbage collector ends the two
@@ -429,6 +509,8 @@ class Run:
         match frame:
             case frames.Done() if self._answered:
                 return True
+            case frames.Declined() if 0 < frame.count <= len(self._convoy):
+                self._convoy.dissolve(frame.count)
             case frames.Log() if not self.record.is_flooded:
                 self.record.log(frame.level, frame.text, frame.timestamp, last=frame.last)
             case frames.Head() if not self._begun and self._is_fetch:

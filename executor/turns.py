@@ -8,7 +8,7 @@ others should not wait for it: then the kernel shares out the cores.
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from typing import Protocol
 
 from executor.shares import Name
 
@@ -31,8 +31,14 @@ class Turn:
         self._turns.end(self)
 
 
-OnTurn = Callable[[Turn], bool]
-"""Called when the turn has begun; whether it is taken."""
+class Waiter(Protocol):
+    """Who waits for a turn."""
+
+    def begin(self, turn: Turn) -> bool:
+        """It has begun, and must be ended. False: it is not wanted any more."""
+
+    def is_like(self, other: "Waiter") -> bool:
+        """Whether both want the same done, in effect."""
 
 
 class Turns:
@@ -42,44 +48,50 @@ class Turns:
         self._places = places
         self._longest_s = longest_s
         self._begun: dict[Turn, None] = {}
-        self._lines: OrderedDict[Name, deque[OnTurn]] = OrderedDict()
+        self._lines: OrderedDict[Name, deque[Waiter]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     async def begin(self, name: Name) -> Turn:
         """Wait for a turn. Whoever has one ends it."""
         if len(self._begun) < self._places:
             return self._new()
-        waiter: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-
-        def take(turn: Turn) -> bool:
-            if waiter.done():
-                return False
-            waiter.set_result(turn)
-            return True
-
-        self._wait(name, take)
+        waiter = _FutureTurn()
+        self._wait(name, waiter)
         try:
-            return await waiter
+            return await waiter.turn
         except asyncio.CancelledError:
-            if not waiter.cancelled():
-                waiter.result().end()  # it came at the very moment of giving up
+            if not waiter.turn.cancelled():
+                waiter.turn.result().end()  # it came at the very moment of giving up
             raise
 
-    def call(self, name: Name, on_turn: OnTurn) -> None:
-        """Call it when there is a turn, perhaps now. Whoever takes it ends it."""
+    def call(self, name: Name, waiter: Waiter) -> None:
+        """Let it begin when there is a turn, perhaps now."""
         if len(self._begun) < self._places:
-            self._offer(on_turn)
+            self._offer(waiter)
         else:
-            self._wait(name, on_turn)
+            self._wait(name, waiter)
 
-    def _wait(self, name: Name, on_turn: OnTurn) -> None:
-        self._lines.setdefault(name, deque()).append(on_turn)
+    def take_first(self, name: Name, *, like: Waiter) -> Waiter | None:
+        """Take the first in a worker's line out of it, if it is like another one."""
+        line = self._lines.get(name)
+        if line is None or not line[0].is_like(like):
+            return None
+        return self._pop(name, line)
+
+    def _wait(self, name: Name, waiter: Waiter) -> None:
+        self._lines.setdefault(name, deque()).append(waiter)
         self._watch()
 
-    def _offer(self, on_turn: OnTurn) -> None:
+    def _offer(self, waiter: Waiter) -> None:
         turn = self._new()
-        if not on_turn(turn):
+        if not waiter.begin(turn):
             self._begun.pop(turn, None)
+
+    def _pop(self, name: Name, line: deque[Waiter]) -> Waiter:
+        waiter = line.popleft()
+        if not line:
+            del self._lines[name]
+        return waiter
 
     def end(self, turn: Turn) -> None:
         """See :meth:`Turn.end`."""
@@ -95,11 +107,8 @@ class Turns:
     def _hand_on(self) -> None:
         while self._lines and len(self._begun) < self._places:
             name, line = next(iter(self._lines.items()))
-            on_turn = line.popleft()
             self._lines.move_to_end(name)
-            if not line:
-                del self._lines[name]
-            self._offer(on_turn)
+            self._offer(self._pop(name, line))
 
     def _watch(self) -> None:
         """See to it that the oldest turn ends in time."""
@@ -115,3 +124,21 @@ class Turns:
             turn.end()
         if self._lines:
             self._watch()
+
+
+class _FutureTurn:
+    """Waits in a task."""
+
+    def __init__(self) -> None:
+        self.turn: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+
+    def begin(self, turn: Turn) -> bool:
+        """See :class:`Waiter`."""
+        if self.turn.done():
+            return False
+        self.turn.set_result(turn)
+        return True
+
+    def is_like(self, other: Waiter) -> bool:  # noqa: ARG002 - the protocol's signature
+        """Nobody knows."""
+        return False

@@ -82,6 +82,7 @@ class Watch:
     Attributes:
         due_s: when to look, by the loop's clock.
         calls: how many it has made.
+        start_ns: the process's CPU clock at the start: when the watch was made, if not given.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Watch:
         on_overrun: Callable[[Outcome], None],
         on_busy: Callable[[bool], None] = _nothing,
         watches: Watches | None = None,
+        start_ns: int | None = None,
     ) -> None:
         self._isolate = isolate
         self._budget_ns = cpu_ms * NS_PER_MS
@@ -101,7 +103,7 @@ class Watch:
         self._on_busy = on_busy
         self._watches = watches or Watches()
         self._time = asyncio.get_running_loop().time
-        self._start_ns = isolate.cpu_ns()
+        self.start_ns = isolate.cpu_ns() if start_ns is None else start_ns
         self._start_frames = isolate.frames_arrived
         self.calls = 0
         self._is_busy = False
@@ -115,9 +117,14 @@ class Watch:
         self.resume()
 
     @property
+    def used_ns(self) -> int:
+        """CPU time used since the start."""
+        return self._isolate.cpu_ns() - self.start_ns
+
+    @property
     def cpu_ms(self) -> float:
-        """CPU time used since the watch was made."""
-        return (self._isolate.cpu_ns() - self._start_ns) / NS_PER_MS
+        """The same in milliseconds."""
+        return self.used_ns / NS_PER_MS
 
     @property
     def left_ms(self) -> float:
@@ -152,7 +159,7 @@ class Watch:
     def look(self, now_s: float) -> None:
         """It is due: see whether a limit is exceeded."""
         if self._cpu_due_s <= now_s:
-            used_ns = self._isolate.cpu_ns() - self._start_ns + self._said_ns()
+            used_ns = self.used_ns + self._said_ns()
             left_ns = self._budget_ns - used_ns
             if left_ns <= 0:
                 self._overrun(Outcome.EXCEEDED_CPU)

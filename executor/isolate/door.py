@@ -19,6 +19,7 @@ from executor.isolate.frames import (
     Done,
     FromIsolate,
     Head,
+    Log,
     ToIsolate,
     decode_from_isolate,
     decode_to_isolate,
@@ -204,14 +205,19 @@ class HostDoor(asyncio.BufferedProtocol):
         if self._writable is not None:
             await self._wait_until_writable()
 
-    def send_now(self, frame: ToIsolate) -> bool:
-        """Send one frame, if the isolate reads; False if that is not so, or it is gone."""
-        if self._writable is not None or self._ended or self._transport is None:
-            return False
-        if self._transport.is_closing():
-            return False
-        self._transport.write(pack(frame))
-        return True
+    @property
+    def is_writable(self) -> bool:
+        """Whether the isolate is there, and reads what it is sent."""
+        is_open = self._transport is not None and not self._transport.is_closing()
+        return is_open and not self._ended and self._writable is None
+
+    def send_now(self, data: bytes) -> None:
+        """Send what is packed already, while it is writable.
+
+        Raises:
+            DoorClosed: the isolate is gone.
+        """
+        self._write(data)
 
     async def send_packed(self, data: bytes) -> None:
         """Send what is packed already, and hold no more than that of what the isolate does not
@@ -242,25 +248,50 @@ class HostDoor(asyncio.BufferedProtocol):
         if isinstance(frame, Chunk):
             frame = self._with_following(frame)
         self._pending_bytes -= self.frame_bytes
+        self._read_on()
+        return frame
+
+    def _read_on(self) -> None:
         if not self._reading and not self._is_full() and self._transport is not None:
             self._reading = True
             self._transport.resume_reading()
-        return frame
 
     def whole_answer(self) -> Head | None:
-        """A whole response, if just that has been received, and that the isolate is free again."""
-        if len(self._pending) != 2:
+        """The next response, if it is there as a whole, and that the isolate is done with it."""
+        if len(self._pending) < 2:
             return None
-        (head, _), (done, _) = self._pending
+        head, done = self._pending[0][0], self._pending[1][0]
         if isinstance(head, Head) and head.end and isinstance(done, Done):
             return head
         return None
 
     def take_answer(self) -> None:
         """Count it as received."""
-        self._pending.clear()
-        self._pending_bytes = 0
-        self.frame_bytes = 0
+        self._drop_first()
+        self._drop_first()
+
+    def take_log(self) -> Log | None:
+        """The next frame, if it is there and a line of the log."""
+        frame = self._pending[0][0] if self._pending else None
+        if not isinstance(frame, Log):
+            return None
+        self._drop_first()
+        return frame
+
+    def _drop_first(self) -> None:
+        _, size = self._pending.popleft()
+        self._pending_bytes -= size
+        self._read_on()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is no frame to be received, but may be some day."""
+        return not (self._pending or self._ended)
+
+    @property
+    def frames_pending(self) -> int:
+        """How many frames are there to be received."""
+        return len(self._pending)
 
     def _with_following(self, first: Chunk) -> Chunk:
         """One chunk of those that have arrived by now: each costs much more from here on than it

@@ -2,7 +2,8 @@
 
 The door is one ``socketpair`` (stream). Each frame is a 4-byte big-endian length and a msgpack body
 of at most :data:`MAX_FRAME_BYTES`; a longer or undecodable frame ends the isolate. An isolate
-serves one invocation at a time, so frames carry no invocation id.
+serves one invocation at a time, so frames carry no invocation id. A few may be sent behind one
+another; the next begins after Done, and those that have come while one waits are Declined.
 
 Order, seen from the executor::
 
@@ -12,6 +13,7 @@ Order, seen from the executor::
     <- Call      -> Reply | Refusal     the isolate asks for something (fetch, env.*, stream.read)
     <- Log
     <- Head, Chunk*, End | Failed       exactly one response
+    <- Declined                         those sent behind this invocation are to run elsewhere
     <- Done                             waitUntil work is over; the isolate is free again
 
     -> Compile                      instead of Load, in an isolate that is thrown away after
@@ -247,11 +249,30 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", omit_defau
     pass_through: bool = False
 
 
+class Declined(msgspec.Struct, frozen=True, tag="declined"):
+    """The invocation waits; the first ``count`` of those sent behind it are not begun."""
+
+    count: int
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """The invocation, waitUntil work included, is over."""
 
 
-FromIsolate = Ready | Loaded | Compiled | Call | Log | Head | Chunk | End | Returned | Failed | Done
+FromIsolate = (
+    Ready
+    | Loaded
+    | Compiled
+    | Call
+    | Log
+    | Head
+    | Chunk
+    | End
+    | Returned
+    | Failed
+    | Declined
+    | Done
+)
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -124,10 +124,16 @@ class DoorLoop(asyncio.BaseEventLoop):
     def _process_events(self, events: list[bool]) -> None:
         if not events:
             return
+        behind = 0
         for frame in self._channel.arrived():
-            if not isinstance(frame, frames.Reply | frames.Refusal):
+            if isinstance(frame, frames.Invoke):
+                behind += 1
+            elif isinstance(frame, frames.Reply | frames.Refusal):
+                self._calls.settle(frame)
+            else:
                 leave()
-            self._calls.settle(frame)
+        if behind:
+            self._channel.send(frames.Declined(count=behind))
 
     def _write_to_self(self) -> None:
         """There is no other thread to be woken by."""

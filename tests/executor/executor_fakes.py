@@ -12,6 +12,7 @@ from cloister.settings import Settings
 from executor.gate import Gate
 from executor.invocation import Run
 from executor.isolate import frames
+from executor.isolate.door import Unpacker
 from executor.isolates import Death, IsolateDied
 from executor.turns import Turns
 from executor.watch import Watches
@@ -38,6 +39,8 @@ class FakeIsolate:
         self.sent: asyncio.Queue[Any] = asyncio.Queue()
         self.cpu = 0
         self.reason: str | None = None
+        self.quick_answers = 0
+        self.writes = 0
         self.on_frames: Callable[[], None] | None = None
         self._said: asyncio.Queue[Any] = asyncio.Queue()
         self._task = asyncio.create_task(self._play(script))
@@ -63,13 +66,31 @@ class FakeIsolate:
             raise IsolateDied(Death.KILLED, self.reason, -9)
         self.sent.put_nowait(frame)
 
-    def send_now(self, frame: Any) -> bool:
-        if self.reason is None:
-            self.sent.put_nowait(frame)
+    @property
+    def is_writable(self) -> bool:
         return self.reason is None
 
+    def send_now(self, data: bytes) -> None:
+        self.writes += 1
+        for frame, _ in Unpacker(frames.decode_to_isolate, 1 << 20).feed(data):
+            self.sent.put_nowait(frame)
+
+    @property
+    def frames_pending(self) -> int:
+        return self._said.qsize()
+
+    @property
+    def is_silent(self) -> bool:
+        return self._said.empty()
+
+    def take_log(self) -> frames.Log | None:
+        if self._said.empty() or not isinstance(self._said._queue[0], frames.Log):  # type: ignore[attr-defined]  # as below
+            return None
+        line: frames.Log = self._said.get_nowait()
+        return line
+
     def whole_answer(self) -> frames.Head | None:
-        match list(self._said._queue):  # type: ignore[attr-defined]  # the queue's own
+        match list(self._said._queue)[:2]:  # type: ignore[attr-defined]  # the queue's own
             case [frames.Head(end=True) as head, frames.Done()]:
                 return head
         return None
@@ -153,6 +174,8 @@ class FakeHost:
     ``ready``."""
 
     ready = False
+    quick_answers = 0
+    """Of each isolate, when it is lent."""
 
     def __init__(self, *scripts: Any, loaded: bool = True, **settings: Any) -> None:
         self.settings = Settings(**settings)
@@ -182,9 +205,12 @@ class FakeHost:
         return self.bundles.get(version) if self.ready else None
 
     def borrow_now(self, bundle: Bundle, memory_mb: int) -> Any:
-        if not self._loaded or isinstance(self._scripts[0], BaseException):
+        if not (self.ready and self._loaded and self._scripts):
+            return None
+        if isinstance(self._scripts[0], BaseException):
             return None
         isolate = FakeIsolate(self._scripts.pop(0))
+        isolate.quick_answers = self.quick_answers
         self.isolates.append(isolate)
         return isolate
 
