@@ -2,7 +2,8 @@
 
 The frame of a lone response leaves at once. Those of several leave together with what comes up in
 the same turn of the loop, or while a write is in flight: idle means no delay, load shares the round
-trip. A streamed response spends credit, which the dispatcher renews as its client takes the bytes.
+trip. A streamed response spends credit, which the dispatcher renews as its client takes the bytes,
+and has one piece at a time in line: nobody waits behind all that another's worker has to say.
 """
 
 import asyncio
@@ -49,6 +50,7 @@ class Replies:
         self._idle.set()
         self._open: set[str] = set()
         self._lost: set[str] = set()
+        self._in_line: list[asyncio.Future[None]] = []
 
     def send(self, reply_to: str, frame: Reply) -> None:
         """Send a frame, or queue it.
@@ -66,6 +68,12 @@ class Replies:
                 asyncio.get_running_loop().call_soon(self._write)
             else:
                 self._write()
+
+    async def room(self, reply_to: str, id_: str) -> None:
+        """Wait until no frame of this id waits to be written. What comes meanwhile goes as one."""
+        while any(id_ == each for each, _ in self._pending.get(reply_to, ())):
+            self._in_line.append(asyncio.get_running_loop().create_future())
+            await self._in_line[-1]
 
     def begin(self, id_: str) -> None:
         """This id is going to send several frames: remember if one is lost."""
@@ -89,12 +97,14 @@ class Replies:
         batch, self._pending = self._pending, {}
         commands: list[Command] = []
         for reply_to, frames in batch.items():
-            count = _fitting(frames)
-            if count < len(frames):
-                self._pending[reply_to] = frames[count:]
-                del frames[count:]
+            if later := _held_back(frames):
+                self._pending[reply_to] = later
             commands.append(push_command(reply_to, REPLY_TTL_S, *[data for _, data in frames]))
         self._link.send(commands, partial(self._written, batch))
+        in_line, self._in_line = self._in_line, []
+        for waiter in in_line:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _written(self, batch: dict[str, list[tuple[str, bytes]]], replies: list[Any]) -> None:
         for frames, pushed in zip(batch.values(), replies, strict=True):
@@ -108,13 +118,25 @@ class Replies:
             self._idle.set()
 
 
-def _fitting(frames: list[tuple[str, bytes]]) -> int:
-    """How many leave at once: all, but of large ones one, with what is before it. Valkey, and we,
-    would else move megabytes about for a single command."""
-    for count, (_, data) in enumerate(frames, 1):
-        if len(data) >= LARGE_BYTES:
-            return count
-    return len(frames)
+def _held_back(frames: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Take out what does not leave at once: of large frames all but one, which is then the last,
+    and what follows those of the same ids. Valkey, and we, would else move megabytes about for a
+    single command; small answers need not wait for that."""
+    if not any(len(data) >= LARGE_BYTES for _, data in frames):
+        return []
+    now: list[tuple[str, bytes]] = []
+    large: list[tuple[str, bytes]] = []
+    later: list[tuple[str, bytes]] = []
+    behind: set[str] = set()
+    for frame in frames:
+        id_, data = frame
+        if id_ not in behind and len(data) < LARGE_BYTES:
+            now.append(frame)
+            continue
+        (later if large else large).append(frame)
+        behind.add(id_)
+    frames[:] = now + large
+    return later
 
 
 class ReplySink:
@@ -161,6 +183,7 @@ class ReplySink:
     async def chunk(self, data: bytes) -> None:
         """Send more of the body, once there is credit."""
         for start in range(0, len(data), CHUNK_BYTES):
+            await self._replies.room(self._reply_to, self._id)
             await self.wait_for_credit()
             piece = data[start : start + CHUNK_BYTES]
             self._window_bytes -= len(piece)

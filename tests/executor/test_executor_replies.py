@@ -81,6 +81,39 @@ async def test_large_frames_leave_one_by_one(
     assert [len(command) for (command,) in commands] == [6, 6, 6, 7]
 
 
+async def test_nobody_waits_behind_the_pieces_of_others(
+    client: redis.asyncio.Redis, replies: Replies
+) -> None:
+    """A small answer leaves before large pieces that were there first; pieces of one response keep
+    their order, and what ends it comes last."""
+    for id_ in "abc":
+        replies.send("r", Chunk(id=id_, data=bytes(LARGE_BYTES)))
+        replies.send("r", End(id=id_))
+    replies.send("r", Head(id="quick", status=200, headers=[], executor="me", end=True))
+    frames = await sent(client, replies)
+    order = [(frame.id, type(frame)) for frame in frames]  # type: ignore[attr-defined]
+    assert order.index(("quick", Head)) <= 2  # a write was under way, with what was there first
+    assert order[0] == ("a", Chunk)
+    for id_ in "abc":
+        assert [kind for one, kind in order if one == id_] == [Chunk, End]
+
+
+async def test_a_response_has_one_piece_in_line(replies: Replies) -> None:
+    """While a write is under way, the next piece waits for it; the one after waits for that one, so
+    that what the isolate says meanwhile becomes one piece, or the isolate waits."""
+    sink = ReplySink(replies, "r", "i", "me")
+    async with asyncio.timeout(5):
+        await sink.chunk(b"under way")
+        await sink.chunk(b"in line")
+        following = asyncio.create_task(sink.chunk(b"waits"))
+        await asyncio.sleep(0)
+        assert not following.done()
+        await following
+        other = ReplySink(replies, "r", "j", "me")
+        await other.chunk(b"another's")
+    await replies.drain()
+
+
 async def test_a_large_body_is_cut_into_chunks(
     client: redis.asyncio.Redis, replies: Replies
 ) -> None:
