@@ -90,10 +90,12 @@ import fcntl, resource, signal
 arm = os.uname().machine != 'x86_64'
 page = ctypes.create_string_buffer(8)
 iov = struct.pack('=QQ', ctypes.addressof(page), 8)
+nowhere = struct.pack('=QQ', 8, 8)
 def check(answer):
     if answer < 0:
         number = -answer if answer != -1 else ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+    return answer
 """
 
 ATTACHES = "check(syscall(117 if arm else 101, 16, pid, 0, 0)); os.waitpid(pid, 0x40000000); " + (
@@ -109,8 +111,10 @@ ATTEMPTS = {
     "its priority": "os.setpriority(os.PRIO_PROCESS, pid, 19)",
     "its processors": "os.sched_setaffinity(pid, os.sched_getaffinity(0))",
     "a read of its memory": "check(syscall(270 if arm else 310, pid, iov, 1, iov, 1, 0))",
-    "a write to its memory": "check(syscall(271 if arm else 311, pid, iov, 1, iov, 1, 0))",
-    "its door": "check(syscall(438, os.pidfd_open(pid), 3, 0))",
+    # Who may write is told that nothing is there: no process is to be harmed.
+    "a write to its memory": "answer = syscall(271 if arm else 311, pid, iov, 1, nowhere, 1, 0); "
+    "check(0 if answer == -errno.EFAULT else answer)",
+    "its door": "os.close(check(syscall(438, os.pidfd_open(pid), 3, 0)))",
     "a comparison with it": "check(syscall(272 if arm else 312, pid, pid, 0, 3, 3))",
     "its memory as a file": "open(f'/proc/{host}/mem', 'rb+').close()",
     "its map of memory": "open(f'/proc/{host}/maps').read()",
