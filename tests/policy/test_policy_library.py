@@ -121,6 +121,87 @@ def test_xml_has_no_document_types(cell: Cell, parse: str) -> None:
     cell.prints(source % "<a>&lt;</a>", "parsed")
 
 
+AMID = {
+    "find": "tree.find('b')",
+    "findtext": "tree.findtext('b')",
+    "findall": "tree.findall('b')",
+    "iter": "list(tree.iter('b'))",
+    "a path of the worker's own": "tree.find(Path('b'))",
+    "slices": "tree[0:40] = emptying()",
+    "extend": "tree.extend(emptying())",
+    "an index": "tree[Index()] = ET.Element('c')",
+    "copies": "copy.deepcopy(tree, {})",
+}
+
+
+@pytest.mark.parametrize("attempt", AMID.values(), ids=AMID.keys())
+def test_code_amid_the_librarys_frees_no_element_that_is_in_use(cell: Cell, attempt: str) -> None:
+    """Tags, paths, iterators and indexes of the worker's own empty the tree that is worked on: the
+    elements in C then read freed memory. The tree is empty, and that is all."""
+    source = f"""
+import copy
+import xml.etree.ElementTree as ET
+class Tag:
+    def __eq__(self, other):
+        tree.clear()
+        kept.extend(bytearray(48) for _ in range(100))
+        return False
+    def __ne__(self, other): return True
+    def __deepcopy__(self, memo): tree.clear(); return "b"
+class Path(str):
+    def __eq__(self, other): tree.clear(); return False
+    __hash__ = str.__hash__
+class Index:
+    def __index__(self): tree.clear(); return 0
+def emptying():
+    tree.clear()
+    yield ET.Element("c")
+kept = []
+tree = ET.Element("a")
+for _ in range(50):
+    ET.SubElement(tree, "b").tag = Tag()
+{attempt}
+print(len(tree) < 2)
+"""
+    cell.prints(source, "True")
+
+
+def test_a_parser_is_not_used_by_what_it_calls(cell: Cell) -> None:
+    """The parser in C would be amid a document. Its target's own parser can be used."""
+    source = """
+import xml.etree.ElementTree as ET
+class Target:
+    def start(self, tag, attrib): {}
+    def close(self): return 1
+parser = ET.XMLParser(target=Target())
+parser.feed("<a/>")
+print(parser.close())
+"""
+    for attempt in ("parser.feed('<c/>')", "parser.close()"):
+        cell.refuses(source.format(attempt), "a parser cannot be used by its own target")
+    cell.prints(source.format("ET.XMLParser().feed('<c/>')"), "1")
+
+
+def test_xml_events(cell: Cell) -> None:
+    """Those of the library, in its order; one that there is not is refused."""
+    source = """
+import io
+import xml.etree.ElementTree as ET
+text = "<a xmlns:q='u'><!--c--><q:b x='1'>t</q:b><?p d?></a>"
+events = ("start", "end", "start-ns", "end-ns", "comment", "pi")
+for event, what in ET.iterparse(io.StringIO(text), events=events):
+    print(event, getattr(what, "text", what))
+pull = ET.XMLPullParser({})
+pull.feed(text)
+print([(event, element.tag) for event, element in pull.read_events()])
+"""
+    told = ["start-ns ('q', 'u')", "start None", "comment c", "start t", "end t", "pi p d"]
+    cell.prints(
+        source.format(""), *told, "end None", "end-ns None", "[('end', '{u}b'), ('end', 'a')]"
+    )
+    cell.refuses(source.format("['fatal']"), "unknown event 'fatal'")
+
+
 def test_xml_is_made_of_elements_of_the_library_only(cell: Cell) -> None:
     """The library would write on what a factory returns, and on what is indented."""
     cell.refuses(

@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 
-from executor.isolate.policy import bounds, building, names
+from executor.isolate.policy import bounds, building, etree, names
 from executor.isolate.policy.builtin_names import base_builtins
 from executor.isolate.policy.facades.absent import HINTS
 from executor.isolate.policy.facades.compression import MAX_OUTPUT_BYTES
@@ -74,13 +74,18 @@ def page() -> str:
 def _parts() -> Iterator[str]:
     yield _INTRODUCTION
     exceptions = _codes(names.NAMEDTUPLE_NAMES | names.ENUM_NAMES)
-    writable = _codes(f"{kind.__module__}.{kind.__qualname__}" for kind in _library(WRITABLE))
+    writable = _codes(f"{_home(kind)}.{kind.__qualname__}" for kind in _library(WRITABLE))
     yield _RULES.format(exceptions=exceptions, writable=writable)
     yield from _classes()
     yield from _refusals()
     yield from _builtins()
     yield from _bounds()
     yield from _library_table()
+
+
+def _home(kind: type) -> str:
+    """The module that a worker finds a class in."""
+    return kind.__module__.replace(etree.NAME, "xml.etree.ElementTree")
 
 
 def _library(kinds: Iterable[type]) -> list[type]:

@@ -14,12 +14,12 @@ import reprlib
 import textwrap
 import threading
 import types
-import xml.etree.ElementTree as ET
 from email.message import EmailMessage, Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 
 from executor.isolate.policy import guards
+from executor.isolate.policy.etree import ET
 from executor.isolate.policy.facades.loggers import BASES
 from executor.isolate.policy.facades.logs import LogRecord
 from executor.isolate.policy.facades.reports import PrettyPrinter

@@ -41,11 +41,11 @@ import types
 import typing
 import uuid
 import weakref
-import xml.etree.ElementTree as ET
 import zoneinfo
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from executor.isolate.policy.etree import ET
 from executor.isolate.policy.facades.files import PosixPath
 from executor.isolate.policy.facades.loggers import Logger, LoggerAdapter
 from executor.isolate.policy.ownership import is_own_class
@@ -295,7 +295,7 @@ def _context(x: decimal.Context, _memo: Memo | None) -> decimal.Context:
     return x.copy()
 
 
-def _element(x: ET.Element, memo: Memo | None) -> ET.Element:
+def _element(x: Any, memo: Memo | None) -> Any:
     result = ET.Element(_part(x.tag, memo), dict(_part(x.attrib, memo)))
     result.text, result.tail = _part(x.text, memo), _part(x.tail, memo)
     result.extend([_part(child, memo) for child in x])

@@ -6,17 +6,16 @@ where it would read or write by name what a worker gave it, or open files.
 
 import argparse
 import configparser
-import importlib
 import os.path
 import types
 from collections.abc import Callable
 from typing import Any
 
 from executor.isolate.policy import guards, output
+from executor.isolate.policy.etree import ET
 from executor.isolate.policy.facades import files, mail, system, trees
 from executor.isolate.policy.names import is_dunder
 
-_ET = importlib.import_module("xml.etree.ElementTree")
 _HELP_COLUMNS = 78
 
 
@@ -71,7 +70,7 @@ _ELEMENT_TREE: dict[str, Any] = {"open": files.open_, "XMLParser": trees.parser}
 INJECTED: dict[types.ModuleType, dict[str, Any]] = {
     argparse: _ARGPARSE,
     configparser: _CONFIGPARSER,
-    _ET: _ELEMENT_TREE,
+    ET: _ELEMENT_TREE,
 }
 
 
