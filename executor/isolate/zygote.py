@@ -207,6 +207,7 @@ class Zygote:
         self._door = door
         self._base_bytes = base_bytes
         self._isolates: dict[int, _Child] = {}
+        self._users: set[int] = set()
 
     def run(self) -> NoReturn:
         """Fork and reap until the control socket closes."""
@@ -253,12 +254,14 @@ class Zygote:
         if pid == 0:
             self._become_isolate(request, door, user)
         self._isolates[pid] = _Child(request.id, user)
+        if user is not None:
+            self._users.add(user)
 
     def _free_user(self) -> int | None:
         """An id that no living isolate has. One that was waited for is gone, and had no child."""
         if not sandbox.has_users(self._without):
             return None
-        return users.pick({child.user for child in self._isolates.values() if child.user})
+        return users.pick(self._users)
 
     def _set_memory(self, request: SetMemory) -> None:
         pids = [pid for pid, child in self._isolates.items() if child.id == request.id]
@@ -309,7 +312,10 @@ class Zygote:
                 return
             code = os.waitstatus_to_exitcode(status)
             cpu_ns = int((usage.ru_utime + usage.ru_stime) * 1e9)
-            self._tell(Exited(self._isolates.pop(pid).id, code, cpu_ns, usage.ru_maxrss))
+            child = self._isolates.pop(pid)
+            if child.user is not None:
+                self._users.remove(child.user)
+            self._tell(Exited(child.id, code, cpu_ns, usage.ru_maxrss))
 
     def _tell(self, message: ToHost) -> None:
         try:
