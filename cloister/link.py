@@ -5,6 +5,7 @@ then its socket is driven from here, by callbacks.
 """
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -15,6 +16,9 @@ import redis
 import redis.asyncio
 
 from cloister.broker import SOCKET_TIMEOUT_S
+
+SEND_BYTES = 208 * 1024
+"""What the kernel holds for the server. It doubles that: a whole piece of a body fits."""
 
 Command = tuple[str | bytes | int | float, ...]
 Done = Callable[[list[Any]], None]
@@ -84,6 +88,8 @@ class Link(asyncio.Protocol):
             self.connection_lost(None)
             return
         self._transport.set_protocol(self)
+        sock = self._transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         self._reader = hiredis.Reader(replyError=redis.ResponseError, notEnoughData=_NOTHING)
         self._transport.writelines(self._unsent)
         self._unsent.clear()

@@ -30,6 +30,10 @@ FORK_S = 10.0
 END_S = 5.0
 """From closing a zygote's control socket until it is killed."""
 
+DOOR_BYTES = 208 * 1024
+"""What the kernel holds of a door for whoever reads. It doubles that: a whole piece of a body is
+sent without a wait in its middle."""
+
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 _MESSAGE_BYTES = 4096
 
@@ -131,6 +135,8 @@ class Zygote:
         except OSError as exc:
             raise NotReady(f"No isolate came to be: {exc}.") from exc
         ours.setblocking(False)
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, DOOR_BYTES)
         # Before the isolate can speak: the kernel notes the sender only for one who wants to know.
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         try:
