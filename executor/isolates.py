@@ -33,6 +33,10 @@ NOBODY = ("", "")
 FORKS_AT_ONCE = 2
 """More would not be made sooner, and leave less of the machine to what is warm."""
 
+REFILL_AFTER_S = 0.01
+"""Whoever took a blank isolate, but for the last, is likely to be answered by then: the making of
+the next one would have taken a processor from that."""
+
 RECYCLE_FORKS = 5_000
 RECYCLE_S = 3_600.0
 """After so many forks or seconds a fresh zygote follows: the children of one share the layout of
@@ -263,6 +267,8 @@ class IsolatePool:
         while True:
             await self._short.wait()
             self._short.clear()
+            if self._blank:
+                await asyncio.sleep(REFILL_AFTER_S)
             try:
                 while not self._wanted and len(self._blank) < self._settings.blank_isolates:
                     self._blank.append(await self._make())
