@@ -70,6 +70,9 @@ class NativeHost:
     async def bundle(self, _version: str) -> Bundle:
         return msgspec.structs.replace(bundle(), live=LIVE)
 
+    def borrow_now(self, _bundle: Bundle, _memory_mb: int) -> Isolate | None:
+        return None
+
     async def borrow(self, _bundle: Bundle, _memory_mb: int) -> Isolate:
         isolate = await self._pool.blank()
         isolate.is_loaded = True

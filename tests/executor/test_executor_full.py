@@ -193,6 +193,7 @@ def test_a_fresh_isolate_for_each_request(full: House, language: str) -> None:
 
     assert asked(2) == [b"1 1", b"2 2"]
     full.registry.namespaces.update(ACCOUNT, name, fresh_isolates=True)
+    full.wait_for(lambda: asked(1) == [b"1 1"])  # executors hear of a change within milliseconds
     assert asked(3) == [b"1 1"] * 3
     full.registry.namespaces.update(ACCOUNT, name, fresh_isolates=False)
     assert asked(2)[-1] != b"1 1"
