@@ -166,6 +166,77 @@ print(len(tree) < 2)
     cell.prints(source, "True")
 
 
+TAKING_AWAY = {
+    "items": "numbers[1_999] = Number()",
+    "the end": "numbers.append(Number())",
+    "the start": "numbers.insert(0, Number())",
+    "many": "numbers.extend(Number() for _ in range(9))",
+    "a list": "numbers.fromlist([Number()])",
+    "items of a slice": "numbers = numbers[:]; numbers[1_999] = Number()",
+    "items of a sum": "numbers = numbers + numbers; numbers[3_999] = Number()",
+    "items of a product": "numbers = 2 * numbers; numbers[3_999] = Number()",
+    "items of a copy": "numbers = copy.deepcopy(numbers); numbers[1_999] = Number()",
+    "a file": "numbers.tofile(File())",
+}
+
+
+@pytest.mark.parametrize("attempt", TAKING_AWAY.values(), ids=TAKING_AWAY.keys())
+@pytest.mark.parametrize("code", ["i", "d"])
+def test_an_array_asks_for_numbers_before_it_looks_for_places(
+    cell: Cell, attempt: str, code: str
+) -> None:
+    """What a number does when it is asked cannot take the place away that it is written to."""
+    source = f"""
+import array, copy
+class Number:
+    def __index__(self):
+        del numbers[:]
+        kept.append(bytearray(8_000))
+        return 0x41
+    def __float__(self): return float(self.__index__())
+class File:
+    def write(self, data):
+        del numbers[:]
+        kept.append(bytearray(8_000))
+kept = []
+numbers = array.array({code!r}, [1] * 2_000)
+try:
+    {attempt}
+except IndexError:
+    pass
+print(sum(map(sum, kept)), len(numbers) < 12)
+"""
+    cell.prints(source, "0 True")
+
+
+def test_arrays(cell: Cell) -> None:
+    """They are as ever: what they hold, refuse and give out."""
+    source = """
+import array, copy, struct
+a = array.array("i", [1, 2])
+a.append(3); a.insert(0, 0); a.extend([4]); a.fromlist([5]); a[1] = 9; a[2:3] = array.array("i", [7])
+print(a, a[1:3], a + a[:1], a[:1] * 2, copy.copy(a) == a, a.typecode, len(a), 9 in a, a.index(9))
+print(array.array("d", [1, 2.5]), array.array("u", "ab"), isinstance(a, array.array), type(a).__name__)
+print(bytes(memoryview(a))[:4], struct.unpack("i", a[:1].tobytes()), array.array("b", b"ab").tolist())
+for wrong in ("x", 1.5, None, 2**40):
+    try: a.append(wrong)
+    except (TypeError, OverflowError) as error: print(type(error).__name__)
+match a:
+    case array.array(): print("matched")
+"""
+    cell.prints(
+        source,
+        "array('i', [0, 9, 7, 3, 4, 5]) array('i', [9, 7]) array('i', [0, 9, 7, 3, 4, 5, 0])"
+        " array('i', [0, 0]) True i 6 True 1",
+        "array('d', [1.0, 2.5]) array('u', 'ab') True array",
+        r"b'\x00\x00\x00\x00' (0,) [97, 98]",
+        *("TypeError", "TypeError", "TypeError", "OverflowError"),
+        "matched",
+    )
+    cell.refuses("import array\nclass A(array.array): pass", "cannot be extended")
+    cell.refuses("import array\nsuper(array.array, array.array('i')).append", "super(")
+
+
 def test_a_parser_is_not_used_by_what_it_calls(cell: Cell) -> None:
     """The parser in C would be amid a document. Its target's own parser can be used."""
     source = """

@@ -2,7 +2,6 @@
 
 import abc
 import argparse
-import array
 import builtins
 import collections
 import collections.abc
@@ -56,7 +55,6 @@ _LIBRARY_BASES: tuple[Any, ...] = (
     argparse.ArgumentParser,
     argparse.HelpFormatter,
     argparse.Namespace,
-    array.array,
     *(getattr(collections, name) for name in collections.__all__ if name != "namedtuple"),
     *(getattr(collections.abc, name) for name in collections.abc.__all__),
     configparser.ConfigParser,

@@ -7,7 +7,6 @@ it copies those that are data. It replaces the library's functions in the isolat
 since other modules call those on the worker's behalf.
 """
 
-import array
 import calendar
 import collections
 import copy as _copy
@@ -46,6 +45,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from executor.isolate.policy.etree import ET
+from executor.isolate.policy.facades.arrays import Array
 from executor.isolate.policy.facades.files import PosixPath
 from executor.isolate.policy.facades.loggers import Logger, LoggerAdapter
 from executor.isolate.policy.ownership import is_own_class
@@ -71,7 +71,7 @@ _SHARED_KINDS = (type, enum.Enum, vars(typing)["_Final"], email.headerregistry.B
 
 _CONTAINERS = (
     list, dict, set, frozenset, tuple, bytearray, collections.deque, collections.OrderedDict,
-    collections.defaultdict, collections.Counter, array.array,
+    collections.defaultdict, collections.Counter,
 )  # fmt: skip
 _STATEFUL = (
     types.SimpleNamespace, collections.UserDict, collections.UserList, collections.UserString,
@@ -182,8 +182,6 @@ def _rebuild(x: Any, cls: type, memo: Memo | None) -> Any:
 
 
 def _new(base: Any, cls: Any, x: Any) -> Any:
-    if base is array.array:
-        return array.array.__new__(cls, x.typecode)
     if base is collections.deque:
         result = collections.deque.__new__(cls)
         collections.deque.__init__(result, (), collections.deque.maxlen.__get__(x))
@@ -217,7 +215,7 @@ def _fill(result: Any, x: Any, memo: Memo | None) -> None:
         list.extend(result, [_part(item, memo) for item in list.__iter__(x)])
     elif isinstance(x, set):
         set.update(result, [_part(item, memo) for item in set.__iter__(x)])
-    elif isinstance(x, (collections.deque, bytearray, array.array)):
+    elif isinstance(x, (collections.deque, bytearray)):
         result.extend([_part(item, memo) for item in x])
 
 
@@ -304,6 +302,7 @@ def _element(x: Any, memo: Memo | None) -> Any:
 
 _BUILDERS: dict[type, Callable[[Any, Memo | None], Any]] = {
     ET.Element: _element,
+    Array: lambda x, _memo: x[:],
     functools.partial: _partial,
     random.Random: _random,
     io.StringIO: _file,

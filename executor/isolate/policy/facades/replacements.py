@@ -5,6 +5,7 @@ import posixpath
 from typing import Any
 
 from executor.isolate.policy.facades import (
+    arrays,
     compression,
     copying,
     encodings,
@@ -47,6 +48,7 @@ def literal_eval(node_or_string: Any) -> Any:
 
 
 REPLACEMENTS: dict[str, dict[str, Any]] = {
+    "array": arrays.ARRAY,
     "abc": {**structures.ABC, **functional.ABSTRACT},
     "ast": {"literal_eval": literal_eval},
     "asyncio": tasks.ASYNCIO,
