@@ -16,8 +16,12 @@ from cloister.settings import Settings
 ROUTES = 20_000
 NAMESPACES = 2_000
 HOSTNAMES = 20_000
-BUNDLES = 512
-"""Entries kept of each kind. A bundle may hold a megabyte of bindings."""
+"""Entries kept of each kind."""
+
+BUNDLES = 8_192
+BUNDLE_BYTES = 4 * 1024
+"""So many bundles are kept, each of which counts as more for every so many bytes of its own: it may
+hold a megabyte of bindings. Fewer than the workers that are called in turn would be none."""
 
 ABSENT = 2_000
 """Names of each kind kept beside them as leading nowhere."""
@@ -67,6 +71,7 @@ class RouteCache:
             BUNDLES,
             registry.bundle,
             near=partial(registry.bundle, wait=False) if near else None,
+            weigh=_weigh,
         )
         self._listener = ChangeListener(settings, self._take)
 
@@ -152,3 +157,7 @@ class RouteCache:
         self._bundles.drop_where(
             lambda _id, bundle: bundle is None or (bundle.namespace, bundle.script) == gone
         )
+
+
+def _weigh(bundle: Bundle | None) -> int:
+    return 1 if bundle is None else 1 + len(repr((bundle.env, bundle.live))) // BUNDLE_BYTES

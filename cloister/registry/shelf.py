@@ -16,12 +16,38 @@ ABSENT_AGE_S = 5.0
 """Longest life of the knowledge that there is nothing."""
 
 
-class _Row(OrderedDict[Key, tuple[float, Value]]):
-    """Values with the time of their read, least recently used first."""
+class _Row(OrderedDict[Key, tuple[float, Value, int]]):
+    """Values with the time of their read and their weight, least recently used first."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
-        self.capacity = capacity
+        self._capacity = capacity
+        self._weight = 0
+
+    def put(self, key: Key, began: float, value: Value, weight: int) -> None:
+        """Add one as used last, unless it alone is too heavy. Let go of the first ones if they are
+        all together."""
+        self.drop(key)
+        if weight > self._capacity:
+            return
+        self[key] = (began, value, weight)
+        self._weight += weight
+        while self._weight > self._capacity:
+            self.drop(next(iter(self)))
+
+    def drop(self, key: Key) -> None:
+        """Let go of one, if it is there."""
+        if (dropped := self.pop(key, None)) is not None:
+            self._weight -= dropped[2]
+
+    def clear(self) -> None:
+        """Let go of all."""
+        super().clear()
+        self._weight = 0
+
+
+def _one(_value: object) -> int:
+    return 1
 
 
 class Shelf(Generic[Key, Value]):
@@ -32,6 +58,8 @@ class Shelf(Generic[Key, Value]):
 
     Keys without a value (the read gave None) have ``absent`` places of their own: strangers choose
     those keys, and must not push out what is there.
+
+    ``capacity`` is that of their weights together; each weighs 1 if nothing else is said.
 
     ``near`` is the same read where it takes less than a change of threads. It does not wait: if it
     would have to, it raises ``NotReady``, and ``load`` is asked.
@@ -44,8 +72,10 @@ class Shelf(Generic[Key, Value]):
         *,
         absent: int = 0,
         near: Callable[[Key], Value] | None = None,
+        weigh: Callable[[Value], int] = _one,
     ) -> None:
         self._load = load
+        self._weigh = weigh
         self._near = near
         self._present: _Row[Key, Value] = _Row(capacity)
         self._absent: _Row[Key, Value] = _Row(absent)
@@ -82,15 +112,15 @@ class Shelf(Generic[Key, Value]):
 
     def drop(self, key: Key) -> None:
         """Forget one key."""
-        self._present.pop(key, None)
-        self._absent.pop(key, None)
+        self._present.drop(key)
+        self._absent.drop(key)
         self._reads.pop(key, None)
 
     def drop_where(self, gone: Callable[[Key, Value], bool]) -> None:
         """Forget what meets a condition, and every read under way: it may meet it too."""
         for row in (self._present, self._absent):
-            for key in [key for key, (_, value) in row.items() if gone(key, value)]:
-                del row[key]
+            for key in [key for key, (_, value, _) in row.items() if gone(key, value)]:
+                row.drop(key)
         self._reads.clear()
 
     def clear(self) -> None:
@@ -133,8 +163,5 @@ class Shelf(Generic[Key, Value]):
         row, other = self._present, self._absent
         if value is None:
             row, other = other, row
-        other.pop(key, None)
-        row[key] = (began, value)
-        row.move_to_end(key)
-        if len(row) > row.capacity:
-            row.popitem(last=False)
+        other.drop(key)
+        row.put(key, began, value, 1 if value is None else self._weigh(value))

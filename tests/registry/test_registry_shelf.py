@@ -220,3 +220,33 @@ async def test_a_near_read_that_would_wait(source: Source) -> None:
     assert await asking == "one"
     assert await shelf.get("k", 30) == "one"
     assert source.reads == {"k": 1}
+
+
+async def test_heavy_values_leave_room_for_fewer() -> None:
+    """What is kept is bounded by weight: the least recently used go, one that alone is too heavy is
+    not kept, and what was dropped weighs nothing any more."""
+    read: list[str] = []
+
+    def near(key: str) -> str:
+        read.append(key)
+        return key
+
+    shelf = Shelf(10, near, near=near, weigh=len)
+    for key in ("aaaa", "bbbb", "cc", "aaaa"):
+        await shelf.get(key, 30)
+    assert read == ["aaaa", "bbbb", "cc"]
+    await shelf.get("dddd", 30)
+    assert [shelf.at_hand(key, 30) for key in ("aaaa", "bbbb", "cc", "dddd")] == [
+        *("aaaa", None),
+        *("cc", "dddd"),
+    ]
+    shelf.drop("aaaa")
+    shelf.drop_where(lambda key, _value: key == "dddd")
+    for key in ("eeee", "ffff"):
+        await shelf.get(key, 30)
+    assert shelf.at_hand("cc", 30) == "cc"
+    assert await shelf.get("g" * 11, 30) == "g" * 11
+    assert [shelf.at_hand(key, 30) for key in ("cc", "ffff", "g" * 11)] == ["cc", "ffff", None]
+    shelf.clear()
+    await shelf.get("h" * 10, 30)
+    assert shelf.at_hand("h" * 10, 30) == "h" * 10
