@@ -205,6 +205,20 @@ async def test_many_borrowers_at_once_each_get_their_own() -> None:
         assert len({isolate.pid for isolate in held}) == 40
 
 
+async def test_nothing_is_forked_beside_the_first_work_of_an_isolate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next blank one is made a moment later; whoever finds none left has it made at once."""
+    monkeypatch.setattr(isolates, "REFILL_AFTER_S", 3600)
+    async with open_pool(blank_isolates=2) as pool, asyncio.timeout(DEADLINE_S):
+        await asyncio.sleep(0)
+        first = await borrow(pool, "a")
+        assert await Native(first).run("result = 7") == 7
+        assert pool._zygote.forks == 1
+        await borrow(pool, "b")
+        assert pool._zygote.forks == 2
+
+
 async def test_who_comes_later_does_not_pass_by() -> None:
     """While some wait for a fork, no blank isolate is made for whoever asks next: one that comes
     when half of many are served is served when hardly any of them still waits."""
