@@ -1,8 +1,8 @@
 """`python bench/streams.py`: how soon a streamed response's chunks arrive, and how fast bodies go.
 
 A worker yields chunks that say when, by the machine's clock, and the client looks how long ago that
-was. Then a large body is answered, and one is uploaded; meanwhile the memory of all processes is
-looked at. Each worker has answered once before.
+was. Then a large body is answered, and one is uploaded, with the CPU time that it took; and again,
+while the memory of all processes is looked at. Each worker has answered once before.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import httpx
 from memory import total_kb
 from run import cloister, deploy
+from stages import cpu_us
 
 MIB = 1024 * 1024
 CHUNK = 256 * 1024
@@ -87,12 +89,13 @@ def main() -> None:
                 print(f"the loopback alone: {loopback(size):,.0f} MB/s")
                 print(first_bytes(http, f"{base}/ticks/"))
                 for what, move in (("response", down), ("request", up)):
+                    url = f"{base}/{'down' if move is down else 'up'}/"
+                    before = cpu_us(directory)
+                    print(f"{options.mib} MiB {what} body: {move(http, url, size):,.0f} MB/s")
+                    print(f"  CPU ms: {cpu_ms(directory, before)}")
                     with peak_kb(directory) as peak:
-                        rate = move(http, f"{base}/{'down' if move is down else 'up'}/", size)
-                    print(
-                        f"{options.mib} MiB {what} body: {rate:,.0f} MB/s, memory of all processes "
-                        f"grew by {peak[0] / 1024:.0f} MiB at most"
-                    )
+                        move(http, url, size)
+                    print(f"  memory of all processes grew by {peak[0] / 1024:.0f} MiB at most")
 
 
 def first_bytes(http: httpx.Client, url: str) -> str:
@@ -138,6 +141,14 @@ def loopback(size: int) -> float:
                 left -= len(connection.recv(CHUNK))
         sender.join()
         return size / 1e6 / (time.perf_counter() - begun)
+
+
+def cpu_ms(data: Path, before: Counter[str]) -> str:
+    """What each kind of process has used since then, and all together."""
+    used = cpu_us(data)
+    used.subtract(before)
+    parts = [f"{kind} {used[kind] / 1000:.0f}" for kind in sorted(used)]
+    return f"{', '.join(parts)}; together {sum(used.values()) / 1000:.0f}"
 
 
 @contextmanager
