@@ -12,15 +12,9 @@ from cloister.outcomes import Outcome
 
 IN_BOTH = (
     *("plain requests", "a loop that swallows every exception", "finalisers after the response"),
-    *("an event loop that never rests", "a task that outlives the response", "a loop in waitUntil"),
-    *("a regular expression", "a hash of a password", "a large list", "many small objects"),
-    *(
-        "an inflated bomb",
-        "memory errors that are swallowed",
-        "endless recursion",
-        "deep JSON read",
-    ),
-    *("a sleep that blocks", "a lock taken twice", "log lines without end"),
+    *("a loop in waitUntil", "a regular expression", "a hash of a password", "a large list"),
+    *("many small objects", "an inflated bomb", "endless recursion", "deep JSON read"),
+    "a sleep that blocks",
 )
 """Of the attacks on the restricted language, those that are tried in the full one, too."""
 
