@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -25,6 +26,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 URL_BYTES = 16 * 1024
 HEADERS_BYTES = 128 * 1024
+
+KNOWN_BYTES = 2 * 1024
+"""Fields of this length are kept: a client says the same of itself in each request."""
 
 LINGER_BYTES = 1024 * 1024
 LINGER_S = 2.0
@@ -60,17 +64,36 @@ class Intake(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{self.authority}{path}{query}"
 
 
+class _Said(msgspec.Struct, frozen=True):
+    """What a client says in its header fields: all, by name (the last of each), and those of its
+    own that the worker may see."""
+
+    pairs: Pairs
+    fields: dict[str, str]
+    kept: Pairs
+
+
+def _read(headers: tuple[tuple[bytes, bytes], ...]) -> _Said:
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    fields = dict(pairs)
+    return _Said(pairs, fields, _kept(pairs, fields))
+
+
+_known = lru_cache(maxsize=512)(_read)
+
+
 def take_in(scope: Scope, request_id: str, settings: Settings) -> Intake:
     """Read the scope.
 
     Raises:
         Refusal: too large, or not understood.
     """
-    _check_sizes(scope)
+    size = _check_sizes(scope)
     if scope["method"] == "CONNECT":
         raise Refusal(405, "Method not allowed")
-    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-    fields = dict(pairs)
+    sent = tuple(scope["headers"])
+    said = _known(sent) if size <= KNOWN_BYTES else _read(sent)
+    pairs, fields = said.pairs, said.fields
     if fields.get("upgrade", "").lower() == "websocket":
         raise Refusal(403, "WebSockets are not served here")
     if int(fields.get("content-length", 0)) > settings.request_body_bytes:
@@ -94,7 +117,7 @@ def take_in(scope: Scope, request_id: str, settings: Settings) -> Intake:
         query=scope["query_string"].decode("latin-1"),
         headers=[
             ("host", authority),
-            *_kept(pairs, fields),
+            *said.kept,
             *_said_by_us(request_id, scheme, hops, client_ip),
         ],
         client_ip=client_ip,
@@ -148,12 +171,15 @@ class IncomingBody:
         return bytes(message["body"])
 
 
-def _check_sizes(scope: Scope) -> None:
+def _check_sizes(scope: Scope) -> int:
+    """How long the header fields are."""
     if len(scope["raw_path"]) + len(scope["query_string"]) > URL_BYTES:
         raise Refusal(414, "URI too long")
     headers = scope["headers"]
-    if sum(map(len, chain.from_iterable(headers))) + 4 * len(headers) > HEADERS_BYTES:
+    size = sum(map(len, chain.from_iterable(headers))) + 4 * len(headers)
+    if size > HEADERS_BYTES:
         raise Refusal(431, "Request header fields too large")
+    return size
 
 
 def _target(scope: Scope, headers: dict[str, str]) -> tuple[str, str, str]:

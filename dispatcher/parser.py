@@ -7,6 +7,7 @@ to say for all.
 """
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from gunicorn.asgi.parser import PythonProtocol
@@ -19,6 +20,20 @@ _HEAD = re.compile(
     rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 )
 _FIELD = re.compile(rb"([^:]+):[\t ]*([^\r]*)\r\n")
+
+
+KNOWN_BYTES = 2 * 1024
+"""Fields of this length are kept: a client says the same of itself in each request."""
+
+Fields = list[tuple[bytes, bytes]]
+
+
+def _fields(block: bytes) -> Fields:
+    """The fields of a head, with their names in lower case."""
+    return [(name.lower(), value.rstrip(b"\t ")) for name, value in _FIELD.findall(block)]
+
+
+_known_fields = lru_cache(maxsize=512)(_fields)
 
 
 class Parser(PythonProtocol):  # type: ignore[misc]  # gunicorn has no types
@@ -58,16 +73,17 @@ class Parser(PythonProtocol):  # type: ignore[misc]  # gunicorn has no types
         head = _HEAD.match(data, 0, SHORT_BYTES)
         if head is None:
             return 0
-        fields = _FIELD.findall(head[3])
+        block = head[3]
+        fields = _known_fields(block) if len(block) <= KNOWN_BYTES else _fields(block)
         if len(fields) > self._limit_request_fields:
             return 0
         self._take(head, fields)
         return head.end()
 
-    def _take(self, head: "re.Match[bytes]", fields: list[tuple[bytes, bytes]]) -> None:
+    def _take(self, head: "re.Match[bytes]", fields: Fields) -> None:
         self.method, self.path = head[1], head[2]
         self.http_version = (1, 1)
-        self._headers_list = [(name.lower(), value.rstrip(b"\t ")) for name, value in fields]
+        self._headers_list = fields
         self._header_count = len(fields)
         self._finalize_headers()
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from cloister.registry.names import NAME
+from cloister.registry.names import NAME, NAME_CHARACTERS
 from cloister.settings import Settings
 from dispatcher.failures import Refusal
 
@@ -24,6 +24,9 @@ class Destination(msgspec.Struct, frozen=True):
     hostname: str = ""
 
 
+AUTHORITY_CHARACTERS = 260
+"""A name of the DNS, a dot and a port. Longer ones would fill the memory of what is known."""
+
 Strategy = Callable[[str, str], Awaitable[Destination | None]]
 """(host, path) to a destination; None is "not mine", :class:`Refusal` ends the search."""
 
@@ -31,13 +34,19 @@ HostnameLookup = Callable[[str], Awaitable[tuple[str, str] | None]]
 """A custom hostname to (namespace, worker)."""
 
 
-@lru_cache(maxsize=4096)
 def host_of(authority: str) -> str:
     """The host of ``host[:port]``: lower case, no port, no final dot, brackets of IPv6 kept.
 
     Raises:
         Refusal: it is no such thing.
     """
+    if len(authority) > AUTHORITY_CHARACTERS:
+        raise Refusal(400, "Bad Host header")
+    return _host_of(authority)
+
+
+@lru_cache(maxsize=4096)
+def _host_of(authority: str) -> str:
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
         raise Refusal(400, "Bad Host header")
@@ -76,9 +85,16 @@ def no_route() -> Refusal:
 
 
 def _checked(namespace: str, worker: str, path: str) -> Destination:
-    if not (NAME.fullmatch(namespace) and NAME.fullmatch(worker)):
+    if max(len(namespace), len(worker)) > NAME_CHARACTERS:
+        raise no_route()
+    if not (_is_name(namespace) and _is_name(worker)):
         raise no_route()
     return Destination(namespace, worker, path)
+
+
+@lru_cache(maxsize=4096)
+def _is_name(text: str) -> bool:
+    return NAME.fullmatch(text) is not None
 
 
 class _Hostnames:

@@ -4,6 +4,7 @@ Whoever sets one vouches for it: that the name is its customer's is not verified
 """
 
 import re
+from functools import lru_cache
 
 import idna
 from sqlalchemy import Select, bindparam, select
@@ -161,6 +162,7 @@ def canonical_hostname(text: str, domain: str) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)
 def may_be_hostname(host: str, domain: str) -> bool:
     """Whether a custom hostname can be this, in lower case and without a final dot."""
     return (

@@ -9,6 +9,8 @@ from cloister.errors import Invalid
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """Scripts and namespaces: a DNS label, as they are parts of hostnames."""
 
+NAME_CHARACTERS = 63
+
 TITLE_CHARACTERS = 100
 TAG_CHARACTERS = 255
 TAGS = 8
