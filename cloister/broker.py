@@ -42,12 +42,12 @@ def redis_url(settings: Settings) -> str:
     return settings.redis_url or f"unix://{quote(str(settings.data_dir / 'valkey.sock'))}"
 
 
-def redis_client(settings: Settings) -> redis.Redis:
+def redis_client(settings: Settings, *, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
     """A blocking client with a pool of its own. Bytes in, bytes out. Thread-safe."""
     return redis.Redis.from_url(
         redis_url(settings),
         retry=Retry(NoBackoff(), 0),
-        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_timeout=timeout_s,
         max_connections=MAX_CONNECTIONS,
     )
 

@@ -170,6 +170,9 @@ class Settings:
     egress_body_bytes: int = _setting(100 * MIB, "Largest body fetch() receives.", _whole)
     egress_wait_s: int = _setting(30, "Longest wait for a subrequest's next bytes.", _whole)
 
+    api_requests: int = _setting(
+        1_200, "Requests to the API that a token may make in 5 minutes; then 429. 0: any.", _whole
+    )
     log_json: bool = _setting(False, "Write the platform's own log as JSON lines.", _flag)
 
     @classmethod

@@ -30,6 +30,7 @@ from control import (
     tokens,
 )
 from control import settings as script_settings
+from control.budget import ANSWER_S, Budget
 from control.compiler import Compiles, QueueCompiler
 from control.converters import Everything
 from control.dashboard import views as dashboard
@@ -76,6 +77,7 @@ def create_app(
         blobs=Blobs.open(settings),
         compiler=compiler or QueueCompiler(client, cipher),
         redis=client,
+        budget=Budget(redis_client(settings, timeout_s=ANSWER_S), settings.api_requests),
         cipher=cipher,
         stopping=stopping,
     ).install(app)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, current_app, g, request
 
 from cloister.registry.views import TokenView
+from control import throttle
 from control.errors import FORBIDDEN, UNAUTHENTICATED, Refused
 from control.house import house
 
@@ -24,8 +25,13 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def install(api: Blueprint) -> None:
-    """Guard every view of the blueprint and of those inside it."""
-    api.before_request(_check)
+    """Guard every view of the blueprint and of those inside it.
+
+    Requests are counted between the two: also those that a token may not make.
+    """
+    api.before_request(_identify)
+    throttle.install(api)
+    api.before_request(_permit)
 
 
 def reads(view: View) -> View:
@@ -76,15 +82,19 @@ def permits(
     return token.namespace is None or any_namespace or namespace == token.namespace
 
 
-def _check() -> None:
+def _identify() -> None:
     text = presented()
     token = house().registry.tokens.verify(text) if text else None
     if token is None:
         raise Refused(UNAUTHENTICATED)
+    g.token = token
+
+
+def _permit() -> None:
     view = current_app.view_functions[request.endpoint or ""]
     arguments = request.view_args or {}
     if not permits(
-        token,
+        g.token,
         account_id=arguments.get("account_id"),
         namespace=arguments.get("namespace"),
         writes=request.method not in READING and not hasattr(view, "reads"),
@@ -92,4 +102,3 @@ def _check() -> None:
         any_namespace=hasattr(view, "any_token"),
     ):
         raise Refused(FORBIDDEN)
-    g.token = token

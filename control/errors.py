@@ -81,6 +81,7 @@ ROUTE_UNKNOWN = Problem(7003, 404, "Could not route to that path: no such route 
 UNAVAILABLE = Problem(10013, 503, "A service that this needs does not answer. Try again.")
 LENGTH_REQUIRED = Problem(10006, 411, "A form must come with its length.")
 BODY_TOO_SLOW = Problem(10006, 408, "The body did not come in time, or not to its end.")
+TOO_MANY_REQUESTS = Problem(971, 429, "Please wait: this token has made too many requests.")
 TOO_MANY_UPLOADS = Problem(10429, 429, "Too many large uploads at once. Try again in a moment.")
 TOO_MANY_STREAMS = Problem(10429, 429, "Too many open streams. Close one and try again.")
 

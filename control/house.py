@@ -11,6 +11,7 @@ from cloister.blobs import Blobs
 from cloister.registry import Registry
 from cloister.secrets import Cipher
 from cloister.settings import Settings
+from control.budget import Budget
 from control.compiler import Compiles
 from control.places import Places
 
@@ -34,6 +35,7 @@ class House:
     blobs: Blobs
     compiler: Compiles
     redis: redis.Redis
+    budget: Budget
     cipher: Cipher
     stopping: Callable[[], bool]
     streams: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(STREAMS))
