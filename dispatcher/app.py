@@ -24,7 +24,7 @@ from dispatcher.messages import Request, Response
 from dispatcher.metrics import Metrics
 from dispatcher.pages import failure_page, outcome_page
 from dispatcher.reply import Aborted, check, send_response
-from dispatcher.routing import find, strategies
+from dispatcher.routing import Router
 from dispatcher.services import Services
 from dispatcher.stub import Dispatcher
 from dispatcher.worker import Context, LoadedWorker, load_worker
@@ -52,7 +52,7 @@ class Front:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._strategies = strategies(settings, lambda host: self._services.routes.hostname(host))
+        self._router = Router(settings, lambda host: self._services.routes.hostname(host))
         self._metrics = Metrics(shared=settings.dispatcher_processes > 1)
         house = create_house(settings, self._metrics, lambda: self._serving)
         self._house = WsgiToAsgi(house)  # type: ignore[no-untyped-call]  # asgiref has no types
@@ -158,16 +158,17 @@ class Front:
 
     async def _dispatch(self, visit: "_Visit", scope: Scope) -> Response:
         intake = take_in(scope, visit.id, self._settings)
-        destination = await find(self._strategies, intake.host, intake.path)
-        if await self._is_namespace(destination.namespace):
-            visit.namespace = destination.namespace
+        destination = await self._router.find(intake.host, intake.path)
+        namespace = destination.namespace
+        if self._metrics.knows(namespace) or await self._is_namespace(namespace):
+            visit.namespace = namespace
         request = Request(
             intake.url(destination.path),
             method=intake.method,
             headers=Headers.of(intake.headers),
             body=b"" if visit.body.finished else visit.body,
             id=visit.id,
-            namespace=destination.namespace,
+            namespace=namespace,
             worker=destination.worker,
             hostname=destination.hostname,
             client_ip=intake.client_ip,
@@ -178,7 +179,7 @@ class Front:
 
     async def _is_namespace(self, name: str) -> bool:
         """Whether requests are counted by this name: what a visitor made up makes no series."""
-        return self._metrics.knows(name) or await self._services.routes.namespace(name) is not None
+        return await self._services.routes.namespace(name) is not None
 
 
 def _accept(scope: Scope) -> str:

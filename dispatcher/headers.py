@@ -39,7 +39,7 @@ class Headers(MutableMapping[str, str]):
     @classmethod
     def of(cls, pairs: Pairs) -> "Headers":
         """Headers on this very list, whose names are lower case already."""
-        headers = cls()
+        headers = cls.__new__(cls)
         headers.pairs = pairs
         return headers
 

@@ -1,12 +1,13 @@
-"""Host and path to (namespace, worker): a list of strategies, the first that knows wins."""
+"""Host and path to (namespace, worker): the first rule that knows wins."""
 
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 import msgspec
 
+from cloister.registry.hostnames import may_be_hostname
 from cloister.registry.names import NAME, NAME_CHARACTERS
 from cloister.settings import Settings
 from dispatcher.failures import Refusal
@@ -27,7 +28,7 @@ class Destination(msgspec.Struct, frozen=True):
 AUTHORITY_CHARACTERS = 260
 """A name of the DNS, a dot and a port. Longer ones would fill the memory of what is known."""
 
-Strategy = Callable[[str, str], Awaitable[Destination | None]]
+Rule = Callable[[str, str], Destination | None]
 """(host, path) to a destination; None is "not mine", :class:`Refusal` ends the search."""
 
 HostnameLookup = Callable[[str], Awaitable[tuple[str, str] | None]]
@@ -59,24 +60,32 @@ def _host_of(authority: str) -> str:
     return host
 
 
-def strategies(settings: Settings, hostnames: HostnameLookup | None = None) -> list[Strategy]:
-    """The product's order: custom hostname, subdomain, path."""
-    domain = settings.domain.lower().strip(".")
-    found: list[Strategy] = [_Subdomains(domain, settings.default_namespace), _Paths(domain)]
-    return [_Hostnames(hostnames), *found] if hostnames else found
+class Router:
+    """Where a request goes, in the product's order: custom hostname, subdomain, path."""
 
+    def __init__(self, settings: Settings, hostnames: HostnameLookup | None = None) -> None:
+        self._domain = settings.domain.lower().strip(".")
+        self._hostnames = hostnames
+        self._rules: tuple[Rule, ...] = (
+            _Subdomains(self._domain, settings.default_namespace),
+            _Paths(self._domain),
+        )
 
-async def find(strategies: Sequence[Strategy], host: str, path: str) -> Destination:
-    """Where a request goes.
+    async def find(self, host: str, path: str) -> Destination:
+        """The destination.
 
-    Raises:
-        Refusal: nowhere.
-    """
-    for strategy in strategies:
-        destination = await strategy(host, path)
-        if destination is not None:
-            return destination
-    raise no_route()
+        Raises:
+            Refusal: nowhere.
+        """
+        if self._hostnames is not None and may_be_hostname(host, self._domain):
+            found = await self._hostnames(host)
+            if found is not None:
+                return Destination(*found, path, hostname=host)
+        for rule in self._rules:
+            destination = rule(host, path)
+            if destination is not None:
+                return destination
+        raise no_route()
 
 
 def no_route() -> Refusal:
@@ -97,17 +106,6 @@ def _is_name(text: str) -> bool:
     return NAME.fullmatch(text) is not None
 
 
-class _Hostnames:
-    """Exact custom hostnames."""
-
-    def __init__(self, lookup: HostnameLookup) -> None:
-        self._lookup = lookup
-
-    async def __call__(self, host: str, path: str) -> Destination | None:
-        found = await self._lookup(host)
-        return None if found is None else Destination(*found, path, hostname=host)
-
-
 class _Subdomains:
     """``{worker}.{namespace}.{domain}`` and ``{worker}.{domain}``."""
 
@@ -115,7 +113,7 @@ class _Subdomains:
         self._suffix = f".{domain}"
         self._default = default_namespace
 
-    async def __call__(self, host: str, path: str) -> Destination | None:
+    def __call__(self, host: str, path: str) -> Destination | None:
         if not host.endswith(self._suffix):
             return None
         worker, _, namespace = host.removesuffix(self._suffix).partition(".")
@@ -128,7 +126,7 @@ class _Paths:
     def __init__(self, domain: str) -> None:
         self._domain = domain
 
-    async def __call__(self, host: str, path: str) -> Destination | None:
+    def __call__(self, host: str, path: str) -> Destination | None:
         if host != self._domain and "." in host and not _is_address(host):
             return None
         parts = path.split("/", 3)

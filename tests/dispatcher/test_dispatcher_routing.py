@@ -7,13 +7,13 @@ from dispatcher_rig import Dispatcher, eventually
 
 from cloister.settings import Settings
 from dispatcher.failures import Refusal
-from dispatcher.routing import Destination, find, host_of, strategies
+from dispatcher.routing import Destination, Router, host_of
 
 SETTINGS = Settings(domain="Apps.Example.com.")
 
 
 def route(authority: str, path: str = "/x") -> Destination:
-    return asyncio.run(find(strategies(SETTINGS), host_of(authority), path))
+    return asyncio.run(Router(SETTINGS).find(host_of(authority), path))
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,16 @@ def test_bad_hosts(authority: str) -> None:
 
 
 def test_custom_hostnames_come_first() -> None:
-    """An exact custom hostname wins over every other way."""
+    """An exact custom hostname wins over every other way; a name of the platform's is none."""
 
     async def lookup(host: str) -> tuple[str, str] | None:
-        return ("staging", "shop") if host == "x.apps.example.com" else None
+        return ("staging", "shop") if host != "other.example.org" else None
 
-    found = asyncio.run(find(strategies(SETTINGS, lookup), "x.apps.example.com", "/a"))
-    assert found == Destination("staging", "shop", "/a", hostname="x.apps.example.com")
-    found = asyncio.run(find(strategies(SETTINGS, lookup), "y.apps.example.com", "/a"))
+    found = asyncio.run(Router(SETTINGS, lookup).find("shop.example.org", "/a"))
+    assert found == Destination("staging", "shop", "/a", hostname="shop.example.org")
+    with pytest.raises(Refusal):
+        asyncio.run(Router(SETTINGS, lookup).find("other.example.org", "/a"))
+    found = asyncio.run(Router(SETTINGS, lookup).find("y.apps.example.com", "/a"))
     assert found == Destination("production", "y", "/a")
 
 
