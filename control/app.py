@@ -22,6 +22,7 @@ from control import (
     kv_bulk,
     logs,
     namespaces,
+    openapi,
     request_id,
     scripts,
     secrets,
@@ -87,6 +88,8 @@ def create_app(
     security_headers.install(app, dashboard.blueprint.name)
     app.before_request(_refuse_undecodable_paths)
     app.register_blueprint(_api())
+    app.register_blueprint(openapi.blueprint, url_prefix=API)
+    openapi.install(app)
     app.register_blueprint(dashboard.blueprint)
     app.add_url_rule("/healthz", view_func=healthz)
     return app

@@ -1,7 +1,9 @@
 """Request bodies, bounded while they arrive."""
 
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from flask import Flask, g, request
@@ -11,12 +13,18 @@ from control.errors import (
     BAD_BODY,
     BODY_TOO_LARGE,
     BODY_TOO_SLOW,
+    MALFORMED_PARAMETER,
+    MISSING_PARAMETER,
     TOO_MANY_UPLOADS,
     Problem,
     Refused,
 )
 from control.house import house
 from control.rules import plain
+
+Kind = TypeVar("Kind")
+Body = Callable[[], Kind]
+"""Receives and decodes a body. Raises :class:`Refused`."""
 
 CHUNK_BYTES = 64 * 1024
 SMALL_BYTES = 64 * 1024
@@ -70,12 +78,28 @@ def json_body(limit_bytes: int = JSON_BYTES) -> Any:
     return decode_json(whole(limit_bytes))
 
 
-def json_object(limit_bytes: int = JSON_BYTES) -> dict[str, Any]:
-    """As :func:`json_body`, for endpoints that take an object."""
-    value = json_body(limit_bytes)
-    if not isinstance(value, dict):
-        raise Refused(BAD_BODY, "The body must be a JSON object.")
-    return value
+def converted(value: Any, kind: type[Kind]) -> Kind:
+    """Decoded JSON as a struct.
+
+    Raises:
+        Refused: naming the field that is missing or of a wrong type.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as exc:
+        raise _misfit(str(exc)) from exc
+
+
+@dataclass(frozen=True)
+class Json(Generic[Kind]):
+    """A JSON body of an operation, whatever its content type says."""
+
+    kind: type[Kind]
+    limit_bytes: int = JSON_BYTES
+
+    def read(self) -> Kind:
+        """Receive and decode it. Raises :class:`Refused`."""
+        return converted(json_body(self.limit_bytes), self.kind)
 
 
 def decode_json(data: bytes, problem: Problem = BAD_BODY, at: str = "") -> Any:
@@ -86,6 +110,40 @@ def decode_json(data: bytes, problem: Problem = BAD_BODY, at: str = "") -> Any:
         raise Refused(problem, f"{problem.message.rstrip('.')}: {exc}.") from exc
     plain.check(value, problem, at)
     return value
+
+
+_MISFIT = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_EXPECTED = re.compile(r"Expected `(\w+).*`, got `(\w+)`")
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_WORDS = {
+    "str": "a string",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "object": "an object",
+    "array": "an array",
+}
+
+
+def _misfit(said: str) -> Refused:
+    """msgspec's complaint as ours."""
+    found = _MISFIT.fullmatch(said)
+    what, path = (found["what"], found["path"] or "") if found else (said, "")
+    pointer = "".join(f"/{name or index}" for name, index in _STEP.findall(path))
+    if missing := _MISSING.fullmatch(what):
+        name = missing[1]
+        return Refused(MISSING_PARAMETER, f"{name} is required.", pointer=f"{pointer}/{name}")
+    expected = _EXPECTED.fullmatch(what)
+    wanted = _WORDS.get(expected[1], expected[1]) if expected else ""
+    if not pointer:
+        return Refused(BAD_BODY, f"The body must be {wanted}." if wanted else f"{what}.")
+    name = pointer.rpartition("/")[2]
+    if expected and expected[2] == "null":
+        return Refused(MISSING_PARAMETER, f"{name} is required.", pointer=pointer)
+    return Refused(
+        MALFORMED_PARAMETER, f"{name} must be {wanted}." if wanted else f"{what}.", pointer=pointer
+    )
 
 
 def _read(most_bytes: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import secrets
 
+import msgspec
 from flask import Blueprint, Response, request
 
 from cloister.bundles import decode_sources
@@ -9,9 +10,10 @@ from cloister.messages import Source
 from control import deploy, envelope
 from control.errors import INTERNAL, SCRIPT_NOT_FOUND, Refused, translated
 from control.house import house
+from control.operation import ANY, FORM, operation
 from control.paths import SCRIPT, namespace_of, script_of
 from control.request_id import log
-from control.scripts import shape
+from control.scripts import Script, shape
 
 blueprint = Blueprint("content", __name__)
 
@@ -19,6 +21,7 @@ CONTENT = f"{SCRIPT}/content"
 
 
 @blueprint.get(CONTENT)
+@operation(gives={ANY: msgspec.Raw}, statuses=(200, 304))
 def get(account_id: str, namespace: str, script: str) -> Response:
     """The modules: a single one raw, several as multipart/form-data."""
     view = script_of(account_id, namespace, script)
@@ -32,6 +35,7 @@ def get(account_id: str, namespace: str, script: str) -> Response:
 
 
 @blueprint.put(CONTENT)
+@operation(Script, takes={FORM: deploy.UploadForm})
 def put(account_id: str, namespace: str, script: str) -> Response:
     """Replace the code; bindings, limits and settings stay."""
     found = namespace_of(account_id, namespace)

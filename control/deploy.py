@@ -35,6 +35,12 @@ SLACK_BYTES = 1024 * 1024
 MAX_COMPLAINTS = 100
 
 
+class UploadForm(msgspec.Struct, frozen=True):
+    """``metadata`` as a part, which is JSON, and each module as one more."""
+
+    metadata: metadata.UploadMetadata
+
+
 @dataclass(frozen=True, kw_only=True)
 class Upload:
     """An upload received: checked metadata, and the parts that are modules."""

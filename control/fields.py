@@ -1,69 +1,103 @@
-"""Reading typed fields of a request's JSON and query, each refusal naming its field."""
+"""Parameters of the query string, each refusal naming its own."""
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from flask import request
 
-from control.errors import MALFORMED_PARAMETER, MISSING_PARAMETER, Refused
+from control.errors import MALFORMED_PARAMETER, Refused
 
-Kind = TypeVar("Kind")
 
-_WORDS = {str: "a string", bool: "true or false", dict: "an object", list: "an array"}
+class Parameter(Protocol):
+    """A parameter of the query string."""
+
+    def read(self, name: str) -> Any:
+        """Its value in the current request. Raises :class:`Refused`."""
+
+    def schema(self) -> dict[str, Any]:
+        """Its JSON Schema."""
+
+
+Query = Mapping[str, Parameter]
+"""Parameters by name."""
+
 _TRUE = frozenset({"true", "1", "yes"})
 
 
-def optional(body: dict[str, Any], name: str, kind: type[Kind], at: str = "") -> Kind | None:
-    """The field, or None where it is missing or null. Raises :class:`Refused` on a wrong type."""
-    value = body.get(name)
-    if value is None or isinstance(value, kind):
+@dataclass(frozen=True)
+class Whole:
+    """A whole number."""
+
+    default: int
+    lowest: int
+    highest: int
+
+    def read(self, name: str) -> int:
+        """See :class:`Parameter`."""
+        text = request.args.get(name)
+        if text is None:
+            return self.default
+        # The SDK types these as float: 10 may come as 10.0.
+        digits = text.removesuffix(".0")
+        whole = digits.isascii() and digits.isdigit()
+        if not whole or not self.lowest <= int(digits[:18]) <= self.highest:
+            raise _refused(name, f"{self.lowest} to {self.highest}")
+        return int(digits)
+
+    def schema(self) -> dict[str, Any]:
+        """See :class:`Parameter`."""
+        bounds = {"minimum": self.lowest, "maximum": self.highest}
+        return {"type": "integer", "default": self.default, **bounds}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A boolean; anything but a yes is a no."""
+
+    def read(self, name: str) -> bool:
+        """See :class:`Parameter`."""
+        return request.args.get(name, "").lower() in _TRUE
+
+    def schema(self) -> dict[str, Any]:
+        """See :class:`Parameter`."""
+        return {"type": "string", "examples": ["true"], "default": "false"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words; the first where none is said."""
+
+    words: tuple[str, ...]
+
+    def read(self, name: str) -> str:
+        """See :class:`Parameter`."""
+        value = request.args.get(name, self.words[0])
+        if value not in self.words:
+            raise _refused(name, f"one of {', '.join(self.words)}")
         return value
-    raise Refused(MALFORMED_PARAMETER, f"{name} must be {_WORDS[kind]}.", pointer=f"{at}/{name}")
+
+    def schema(self) -> dict[str, Any]:
+        """See :class:`Parameter`."""
+        return {"enum": list(self.words), "default": self.words[0]}
 
 
-def required(body: dict[str, Any], name: str, kind: type[Kind], at: str = "") -> Kind:
-    """The field. Raises :class:`Refused` where it is missing or of a wrong type."""
-    value = optional(body, name, kind, at)
-    if value is None:
-        raise Refused(MISSING_PARAMETER, f"{name} is required.", pointer=f"{at}/{name}")
-    return value
+@dataclass(frozen=True)
+class Text:
+    """Any text; None where it is empty or missing."""
+
+    def read(self, name: str) -> str | None:
+        """See :class:`Parameter`."""
+        return request.args.get(name) or None
+
+    def schema(self) -> dict[str, Any]:
+        """See :class:`Parameter`."""
+        return {"type": "string"}
 
 
-def strings(body: dict[str, Any], name: str, at: str = "") -> list[str]:
-    """A field that is an array of non-empty, printable strings; empty where it is missing."""
-    values = optional(body, name, list, at) or []
-    for index, value in enumerate(values):
-        if not isinstance(value, str) or not value or not value.isprintable():
-            raise Refused(
-                MALFORMED_PARAMETER,
-                f"{name} must hold non-empty strings.",
-                pointer=f"{at}/{name}/{index}",
-            )
-    return values
+PAGES: Query = {"page": Whole(1, 1, 1_000_000), "per_page": Whole(20, 1, 1_000)}
+"""Of lists that come by page."""
 
 
-def whole(name: str, default: int, lowest: int, highest: int) -> int:
-    """A whole number of the query string."""
-    text = request.args.get(name)
-    if text is None:
-        return default
-    # The SDK types these as float: 10 may come as 10.0.
-    digits = text.removesuffix(".0")
-    if not digits.isascii() or not digits.isdigit() or not lowest <= int(digits[:18]) <= highest:
-        raise Refused(
-            MALFORMED_PARAMETER, f"{name} must be {lowest} to {highest}.", pointer=f"/{name}"
-        )
-    return int(digits)
-
-
-def flag(name: str) -> bool:
-    """A boolean of the query string; anything but a yes is a no."""
-    return request.args.get(name, "").lower() in _TRUE
-
-
-def choice(name: str, default: str, *others: str) -> str:
-    """One of some words of the query string."""
-    value = request.args.get(name, default)
-    if value not in {default, *others}:
-        words = ", ".join((default, *others))
-        raise Refused(MALFORMED_PARAMETER, f"{name} must be one of {words}.", pointer=f"/{name}")
-    return value
+def _refused(name: str, wanted: str) -> Refused:
+    return Refused(MALFORMED_PARAMETER, f"{name} must be {wanted}.", pointer=f"/{name}")

@@ -2,14 +2,14 @@
 for whoever sets one vouches that it is the customer's.
 """
 
-from typing import Any
-
-from flask import Blueprint, Response, request
+import msgspec
+from flask import Blueprint, Response
 
 from cloister.registry import HostnameView
 from control import bodies, envelope, fields
 from control.errors import HOSTNAME_NOT_FOUND, HOSTNAME_TAKEN, SCRIPT_NOT_FOUND, translated
 from control.house import house
+from control.operation import operation
 from control.paths import HOSTNAME, HOSTNAMES, namespace_of
 from control.rules import names
 
@@ -18,21 +18,45 @@ blueprint = Blueprint("hostnames", __name__)
 LIST_LIMIT = 1_000
 
 
+class HostnameTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a hostname is to lead."""
+
+    namespace: str
+    script: str
+
+
+class Hostname(msgspec.Struct, frozen=True, kw_only=True):
+    """A hostname and where it leads."""
+
+    hostname: str
+    namespace: str
+    script: str
+    created_on: envelope.Time
+
+
+FILTER: fields.Query = {
+    "namespace": fields.Text(),
+    "script": fields.Text(),
+    "limit": fields.Whole(LIST_LIMIT, 1, LIST_LIMIT),
+    "cursor": fields.Text(),
+}
+
+
 @blueprint.get(HOSTNAMES)
-def list_some(account_id: str) -> Response:
+@operation(list[Hostname], info=envelope.CursorInfo, query=FILTER)
+def list_some(
+    account_id: str, namespace: str | None, script: str | None, limit: int, cursor: str | None
+) -> Response:
     """Hostnames by name, page by page; all, or those of a namespace and script."""
     page = house().registry.hostnames.list(
-        account_id,
-        namespace=request.args.get("namespace") or None,
-        script=request.args.get("script") or None,
-        limit=fields.whole("limit", LIST_LIMIT, 1, LIST_LIMIT),
-        cursor=request.args.get("cursor") or None,
+        account_id, namespace=namespace, script=script, limit=limit, cursor=cursor
     )
-    info = {"count": len(page.items), "cursor": page.cursor or ""}
+    info = envelope.CursorInfo(count=len(page.items), cursor=page.cursor or "")
     return envelope.success([_shape(item) for item in page.items], info=info)
 
 
 @blueprint.get(HOSTNAME)
+@operation(Hostname)
 def get(account_id: str, hostname: str) -> Response:
     """One hostname."""
     with translated(HOSTNAME_NOT_FOUND):
@@ -40,20 +64,21 @@ def get(account_id: str, hostname: str) -> Response:
 
 
 @blueprint.put(HOSTNAME)
-def put(account_id: str, hostname: str) -> Response:
+@operation(Hostname, body=bodies.Json(HostnameTarget))
+def put(account_id: str, hostname: str, body: bodies.Body[HostnameTarget]) -> Response:
     """Make it lead to a worker, wherever in this account it led before."""
-    body = bodies.json_object()
-    namespace = fields.required(body, "namespace", str)
-    script = names.script_name(fields.required(body, "script", str))
-    namespace_of(account_id, namespace)
+    target = body()
+    script = names.script_name(target.script)
+    namespace_of(account_id, target.namespace)
     with translated(SCRIPT_NOT_FOUND, HOSTNAME_TAKEN):
         made = house().registry.hostnames.put(
-            account_id, hostname, namespace=namespace, script=script
+            account_id, hostname, namespace=target.namespace, script=script
         )
     return envelope.success(_shape(made))
 
 
 @blueprint.delete(HOSTNAME)
+@operation()
 def delete(account_id: str, hostname: str) -> Response:
     """Delete it; the worker stays."""
     with translated(HOSTNAME_NOT_FOUND):
@@ -61,10 +86,10 @@ def delete(account_id: str, hostname: str) -> Response:
     return envelope.success(None)
 
 
-def _shape(item: HostnameView) -> dict[str, Any]:
-    return {
-        "hostname": item.hostname,
-        "namespace": item.namespace,
-        "script": item.script,
-        "created_on": envelope.timestamp(item.created_at),
-    }
+def _shape(item: HostnameView) -> Hostname:
+    return Hostname(
+        hostname=item.hostname,
+        namespace=item.namespace,
+        script=item.script,
+        created_on=envelope.timestamp(item.created_at),
+    )

@@ -1,10 +1,10 @@
-"""KV over REST (reference section 3.6): namespaces, keys, values."""
+"""KV over REST: namespaces, keys, values."""
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from cloister.registry import KvNamespaceView, KvValue
 from cloister.registry.kv import VALUE_BYTES
@@ -20,6 +20,7 @@ from control.errors import (
     translated,
 )
 from control.house import house
+from control.operation import ANY, FORM, operation
 from control.paths import ACCOUNT
 
 blueprint = Blueprint("kv", __name__)
@@ -32,73 +33,126 @@ MULTIPART_SLACK_BYTES = 64 * 1024
 SHORTEST_TTL_S = 60
 
 
+class KvTitle(msgspec.Struct, frozen=True, kw_only=True):
+    """What a namespace is to be called."""
+
+    title: str
+
+
+class NewKvNamespace(KvTitle, frozen=True, kw_only=True):
+    """A namespace to be made. There are no jurisdictions here."""
+
+    jurisdiction: None = None
+
+
+class KvNamespace(msgspec.Struct, frozen=True, kw_only=True):
+    """A namespace."""
+
+    id: str
+    title: str
+    supports_url_encoding: bool = True
+
+
+class KvKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key, and what its pair has beside the value."""
+
+    name: str
+    expiration: int | msgspec.UnsetType = msgspec.UNSET
+    metadata: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class ValueForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A value with metadata, which is JSON."""
+
+    value: str
+    metadata: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Empty(msgspec.Struct, frozen=True):
+    """Empty to say: ``{}``."""
+
+
+PAGES: fields.Query = {
+    **fields.PAGES,
+    "order": fields.Choice(("id", "title")),
+    "direction": fields.Choice(("asc", "desc")),
+}
+KEYS: fields.Query = {
+    "prefix": fields.Text(),
+    "limit": fields.Whole(1_000, 10, 1_000),
+    "cursor": fields.Text(),
+}
+EXPIRATION = {"expiration": fields.Text(), "expiration_ttl": fields.Text()}
+
+
 @blueprint.post(BASE)
-def create(account_id: str) -> Response:
+@operation(KvNamespace, body=bodies.Json(NewKvNamespace))
+def create(account_id: str, body: bodies.Body[NewKvNamespace]) -> Response:
     """Make a namespace."""
-    body = bodies.json_object()
-    if body.get("jurisdiction") is not None:
-        raise Refused(
-            MALFORMED_PARAMETER, "Jurisdictions are not available here.", pointer="/jurisdiction"
-        )
-    title = fields.required(body, "title", str)
+    title = body().title
     with translated(KV_NAMESPACE_NOT_FOUND, KV_TITLE_TAKEN):
-        return envelope.success(_shape(house().registry.kv.namespaces.create(account_id, title)))
+        made = house().registry.kv.namespaces.create(account_id, title)
+    return envelope.success(_shape(made))
 
 
 @blueprint.get(BASE)
-def list_all(account_id: str) -> Response:
+@operation(list[KvNamespace], info=envelope.PageInfo, query=PAGES)
+def list_all(
+    account_id: str,
+    page: int,
+    per_page: int,
+    order: Literal["id", "title"],
+    direction: Literal["asc", "desc"],
+) -> Response:
     """One page of the account's namespaces."""
-    page = fields.whole("page", 1, 1, 1_000_000)
-    per_page = fields.whole("per_page", 20, 1, 1_000)
     found = house().registry.kv.namespaces.list(
-        account_id,
-        page=page,
-        per_page=per_page,
-        order="title" if fields.choice("order", "id", "title") == "title" else "id",
-        direction="desc" if fields.choice("direction", "asc", "desc") == "desc" else "asc",
+        account_id, page=page, per_page=per_page, order=order, direction=direction
     )
     info = envelope.page_info(page, per_page, len(found.items), found.total)
     return envelope.success([_shape(item) for item in found.items], info=info)
 
 
 @blueprint.get(ONE)
+@operation(KvNamespace)
 def get(account_id: str, kv_id: str) -> Response:
     """One namespace."""
     return envelope.success(_shape(mine(account_id, kv_id)))
 
 
 @blueprint.put(ONE)
-def rename(account_id: str, kv_id: str) -> Response:
+@operation(KvNamespace, body=bodies.Json(KvTitle))
+def rename(account_id: str, kv_id: str, body: bodies.Body[KvTitle]) -> Response:
     """Give it another title."""
-    title = fields.required(bodies.json_object(), "title", str)
+    title = body().title
     with translated(KV_NAMESPACE_NOT_FOUND, KV_TITLE_TAKEN):
         renamed = house().registry.kv.namespaces.rename(account_id, kv_id, title)
     return envelope.success(_shape(renamed))
 
 
 @blueprint.delete(ONE)
+@operation(Empty)
 def delete(account_id: str, kv_id: str) -> Response:
     """Delete it with all its pairs."""
     with translated(KV_NAMESPACE_NOT_FOUND):
         house().registry.kv.namespaces.delete(account_id, kv_id)
-    return envelope.success({})
+    return envelope.success(Empty())
 
 
 @blueprint.get(f"{ONE}/keys")
-def list_keys(account_id: str, kv_id: str) -> Response:
+@operation(list[KvKey], info=envelope.CursorInfo, query=KEYS)
+def list_keys(
+    account_id: str, kv_id: str, prefix: str | None, limit: int, cursor: str | None
+) -> Response:
     """Keys in the order of their bytes, page by page."""
     mine(account_id, kv_id)
-    page = house().registry.kv.list(
-        kv_id,
-        prefix=request.args.get("prefix", ""),
-        limit=fields.whole("limit", 1_000, 10, 1_000),
-        cursor=request.args.get("cursor") or None,
-    )
-    keys = [{"name": key.name, **extras(key.expires_at, key.metadata)} for key in page.items]
-    return envelope.success(keys, info={"count": len(keys), "cursor": page.cursor or ""})
+    page = house().registry.kv.list(kv_id, prefix=prefix or "", limit=limit, cursor=cursor)
+    keys = [KvKey(name=key.name, **extras(key.expires_at, key.metadata)) for key in page.items]
+    info = envelope.CursorInfo(count=len(keys), cursor=page.cursor or "")
+    return envelope.success(keys, info=info)
 
 
 @blueprint.get(VALUE)
+@operation(gives={"application/octet-stream": msgspec.Raw})
 def get_value(account_id: str, kv_id: str, key: str) -> Response:
     """The value, raw."""
     found = _value(account_id, kv_id, key)
@@ -109,27 +163,32 @@ def get_value(account_id: str, kv_id: str, key: str) -> Response:
 
 
 @blueprint.put(VALUE)
-def put_value(account_id: str, kv_id: str, key: str) -> Response:
+@operation(Empty, query=EXPIRATION, takes={ANY: msgspec.Raw, FORM: ValueForm})
+def put_value(
+    account_id: str, kv_id: str, key: str, expiration: str | None, expiration_ttl: str | None
+) -> Response:
     """Write a value: the raw body, or the parts ``value`` and ``metadata``."""
     mine(account_id, kv_id)
-    expires_at = expiration(request.args.get("expiration"), request.args.get("expiration_ttl"))
+    expires_at = expires(expiration, expiration_ttl)
     value, metadata = _received()
     if len(value) > VALUE_BYTES:
         raise Refused(KV_VALUE_TOO_LARGE)
     with translated(KV_NAMESPACE_NOT_FOUND):
         house().registry.kv.put(kv_id, key, value, metadata=metadata, expires_at=expires_at)
-    return envelope.success({})
+    return envelope.success(Empty())
 
 
 @blueprint.delete(VALUE)
+@operation(Empty)
 def delete_value(account_id: str, kv_id: str, key: str) -> Response:
     """Delete a pair, which need not be there."""
     mine(account_id, kv_id)
     house().registry.kv.delete(kv_id, key)
-    return envelope.success({})
+    return envelope.success(Empty())
 
 
 @blueprint.get(f"{ONE}/metadata/<everything:key>")
+@operation(Any)
 def get_metadata(account_id: str, kv_id: str, key: str) -> Response:
     """The metadata of a pair; null if it has none."""
     metadata = _value(account_id, kv_id, key).metadata
@@ -152,7 +211,7 @@ def extras(expires_at: int | None, metadata: str | None) -> dict[str, Any]:
     return found
 
 
-def expiration(at: str | float | None, ttl: str | float | None, pointer: str = "") -> int | None:
+def expires(at: str | float | None, ttl: str | float | None, pointer: str = "") -> int | None:
     """When a pair expires, in epoch seconds. A time to live wins over a time."""
     now = int(time.time())
     name, given = ("expiration", at) if ttl is None else ("expiration_ttl", ttl)
@@ -182,8 +241,8 @@ def _value(account_id: str, kv_id: str, key: str) -> KvValue:
     return found
 
 
-def _shape(found: KvNamespaceView) -> dict[str, Any]:
-    return {"id": found.id, "title": found.title, "supports_url_encoding": True}
+def _shape(found: KvNamespaceView) -> KvNamespace:
+    return KvNamespace(id=found.id, title=found.title)
 
 
 def _received() -> tuple[bytes, str | None]:

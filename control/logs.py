@@ -11,16 +11,18 @@ import msgspec
 import redis
 from flask import Blueprint, Response, stream_with_context
 
-from cloister.messages import log_list, tail_channel
+from cloister.messages import Trace, log_list, tail_channel
 from control import auth, envelope, fields
 from control.errors import TOO_MANY_STREAMS, Refused
 from control.house import house
+from control.operation import operation
 from control.paths import SCRIPT, script_of
 from control.request_id import log
 
 blueprint = Blueprint("logs", __name__)
 
 DEFAULT_LIMIT = 100
+MAX_LIMIT = 10_000
 
 CONFIRM_S = 5.0
 POLL_S = 1.0
@@ -31,15 +33,20 @@ HEARTBEAT_S = 15.0
 
 
 @blueprint.get(f"{SCRIPT}/logs")
-def get(account_id: str, namespace: str, script: str) -> Response:
+@operation(
+    list[Trace],
+    info=envelope.CountInfo,
+    query={"limit": fields.Whole(DEFAULT_LIMIT, 1, MAX_LIMIT)},
+)
+def get(account_id: str, namespace: str, script: str, limit: int) -> Response:
     """The last records, newest first."""
     script_of(account_id, namespace, script)
-    limit = fields.whole("limit", DEFAULT_LIMIT, 1, max(1, house().settings.logs_kept))
     records = recent(namespace, script, limit)
-    return envelope.success(records, info={"count": len(records)})
+    return envelope.success(records, info=envelope.CountInfo(count=len(records)))
 
 
 @blueprint.get(f"{SCRIPT}/tail")
+@operation(gives={"text/event-stream": str})
 def tail(account_id: str, namespace: str, script: str) -> Response:
     """Records as they are made, as server-sent events."""
     script_of(account_id, namespace, script)

@@ -1,4 +1,4 @@
-"""Dispatch namespaces (reference section 3.2), with what else bounds their scripts here.
+"""Dispatch namespaces, with what else bounds their scripts here.
 
 Beside the product's ``name`` and ``trusted_workers``, PUT takes ``limits``, ``outbound``
 (``{service, namespace?, parameters[]}`` or null), ``egress`` (``{allow[], deny[]}``) and
@@ -7,12 +7,14 @@ Beside the product's ``name`` and ``trusted_workers``, PUT takes ``limits``, ``o
 
 from typing import Any
 
+import msgspec
 from flask import Blueprint, Response, g
+from msgspec import UNSET, UnsetType
 
 from cloister.languages import RESTRICTED, Language
 from cloister.limits import ceiling
 from cloister.registry.views import NamespaceDetail, OutboundRule
-from control import bodies, envelope, fields, logs
+from control import bodies, envelope, logs
 from control.errors import (
     FORBIDDEN,
     NAMESPACE_NOT_FOUND,
@@ -21,19 +23,75 @@ from control.errors import (
     translated,
 )
 from control.house import house
+from control.operation import operation
 from control.paths import NAMESPACE, NAMESPACES, namespace_of
 from control.rules import egress, limits, names
 
 blueprint = Blueprint("namespaces", __name__)
 
 
+class Outbound(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom the scripts' fetch() goes through: a worker, by default of the same namespace."""
+
+    service: str
+    namespace: str | None = None
+    parameters: list[str] | None = None
+
+
+class Egress(msgspec.Struct, frozen=True, kw_only=True):
+    """Hosts that fetch() may reach, or not: names, ``*.domain`` or ``*``."""
+
+    allow: list[str] | None = None
+    deny: list[str] | None = None
+
+
+_Limits = limits.Said
+
+
+class NamespaceChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be different; what is missing stays as it is."""
+
+    name: str | None = None
+    trusted_workers: bool | None = None
+    fresh_isolates: bool | None = None
+    limits: _Limits | UnsetType = UNSET
+    outbound: Outbound | UnsetType | None = UNSET
+    egress: Egress | UnsetType | None = UNSET
+    language: str | None = None
+
+
+class NewNamespace(NamespaceChanges, frozen=True, kw_only=True):
+    """A namespace to be made."""
+
+    name: str
+
+
+class Namespace(msgspec.Struct, frozen=True, kw_only=True):
+    """The product's fields, then ours."""
+
+    namespace_id: str
+    namespace_name: str
+    script_count: int
+    trusted_workers: bool
+    created_on: envelope.Time
+    created_by: str
+    modified_on: envelope.Time
+    modified_by: str
+    limits: limits.Shown
+    outbound: Outbound | None
+    egress: Egress
+    language: Language
+    fresh_isolates: bool
+
+
 @blueprint.post(NAMESPACES)
-def create(account_id: str) -> Response:
+@operation(Namespace, body=bodies.Json(NewNamespace))
+def create(account_id: str, body: bodies.Body[NewNamespace]) -> Response:
     """Make a namespace. Takes what PUT takes."""
-    body = bodies.json_object()
-    name = names.namespace_name(body.get("name"))
-    _check_language(body, RESTRICTED)
-    changes = _changes(body)
+    said = body()
+    name = names.namespace_name(said.name)
+    _check_language(said, RESTRICTED)
+    changes = _changes(said)
     with translated(NAMESPACE_NOT_FOUND):
         made = house().registry.namespaces.create(account_id, name)
         if changes:
@@ -42,6 +100,7 @@ def create(account_id: str) -> Response:
 
 
 @blueprint.get(NAMESPACES)
+@operation(list[Namespace])
 def list_all(account_id: str) -> Response:
     """All of them, on a single page."""
     found = house().registry.namespaces.list(account_id)
@@ -49,6 +108,7 @@ def list_all(account_id: str) -> Response:
 
 
 @blueprint.get(NAMESPACE)
+@operation(Namespace)
 def get(account_id: str, namespace: str) -> Response:
     """One namespace."""
     with translated(NAMESPACE_NOT_FOUND):
@@ -57,20 +117,22 @@ def get(account_id: str, namespace: str) -> Response:
 
 
 @blueprint.route(NAMESPACE, methods=["PUT", "PATCH"])
-def change(account_id: str, namespace: str) -> Response:
+@operation(Namespace, body=bodies.Json(NamespaceChanges))
+def change(account_id: str, namespace: str, body: bodies.Body[NamespaceChanges]) -> Response:
     """Change what the body names; the rest stays."""
     _whole_account_only()
-    body = bodies.json_object()
-    _check_language(body, namespace_of(account_id, namespace).language)
-    changes = _changes(body)
-    if body.get("name") is not None:
-        changes["new_name"] = names.namespace_name(body["name"])
+    said = body()
+    _check_language(said, namespace_of(account_id, namespace).language)
+    changes = _changes(said)
+    if said.name is not None:
+        changes["new_name"] = names.namespace_name(said.name)
     with translated(NAMESPACE_NOT_FOUND):
         changed = house().registry.namespaces.update(account_id, namespace, **changes)
     return envelope.success(shape(changed))
 
 
 @blueprint.delete(NAMESPACE)
+@operation()
 def delete(account_id: str, namespace: str) -> Response:
     """Delete it with all its scripts, and their records."""
     _whole_account_only()
@@ -81,23 +143,23 @@ def delete(account_id: str, namespace: str) -> Response:
     return envelope.success(None)
 
 
-def shape(found: NamespaceDetail) -> dict[str, Any]:
-    """The product's fields, then ours."""
-    return {
-        "namespace_id": found.id,
-        "namespace_name": found.name,
-        "script_count": found.script_count,
-        "trusted_workers": found.trusted,
-        "created_on": envelope.timestamp(found.created_at),
-        "created_by": found.account_id,
-        "modified_on": envelope.timestamp(found.modified_at),
-        "modified_by": found.account_id,
-        "limits": limits.as_dict(found.limits),
-        "outbound": _outbound_shape(found.outbound),
-        "egress": {"allow": found.egress_allow, "deny": found.egress_deny},
-        "language": found.language,
-        "fresh_isolates": found.fresh_isolates,
-    }
+def shape(found: NamespaceDetail) -> Namespace:
+    """What is shown of a namespace."""
+    return Namespace(
+        namespace_id=found.id,
+        namespace_name=found.name,
+        script_count=found.script_count,
+        trusted_workers=found.trusted,
+        created_on=envelope.timestamp(found.created_at),
+        created_by=found.account_id,
+        modified_on=envelope.timestamp(found.modified_at),
+        modified_by=found.account_id,
+        limits=limits.as_dict(found.limits),
+        outbound=_outbound_shape(found.outbound),
+        egress=Egress(allow=found.egress_allow, deny=found.egress_deny),
+        language=found.language,
+        fresh_isolates=found.fresh_isolates,
+    )
 
 
 def _script_names(namespace_id: str) -> list[str]:
@@ -111,30 +173,28 @@ def _script_names(namespace_id: str) -> list[str]:
             return found
 
 
-def _changes(body: dict[str, Any]) -> dict[str, Any]:
+def _changes(body: NamespaceChanges) -> dict[str, Any]:
     """What the body says, but for the name, as the registry takes it."""
     changes: dict[str, Any] = {}
-    trusted = fields.optional(body, "trusted_workers", bool)
-    if trusted is not None:
-        changes["trusted"] = trusted
-    fresh = fields.optional(body, "fresh_isolates", bool)
-    if fresh is not None:
-        changes["fresh_isolates"] = fresh
-    if "limits" in body:
-        changes["limits"] = limits.limits(body["limits"], ceiling(house().settings))
-    if "outbound" in body:
-        changes["outbound"] = _outbound(fields.optional(body, "outbound", dict))
-    if "egress" in body:
-        lists = fields.optional(body, "egress", dict) or {}
-        changes["egress_allow"] = egress.patterns(lists, "allow")
-        changes["egress_deny"] = egress.patterns(lists, "deny")
+    if body.trusted_workers is not None:
+        changes["trusted"] = body.trusted_workers
+    if body.fresh_isolates is not None:
+        changes["fresh_isolates"] = body.fresh_isolates
+    if body.limits is not UNSET:
+        changes["limits"] = limits.limits(body.limits, ceiling(house().settings))
+    if body.outbound is not UNSET:
+        changes["outbound"] = _outbound(body.outbound)
+    if body.egress is not UNSET:
+        lists = body.egress or Egress()
+        changes["egress_allow"] = egress.patterns(lists.allow or [], "allow")
+        changes["egress_deny"] = egress.patterns(lists.deny or [], "deny")
     return changes
 
 
-def _check_language(body: dict[str, Any], has: Language) -> None:
+def _check_language(body: NamespaceChanges, has: Language) -> None:
     """A body may repeat what it was shown, and nothing else: a full language is one wall less, and
     whose wall that is, no token of an account decides."""
-    if fields.optional(body, "language", str) not in {None, has}:
+    if body.language not in {None, has}:
         raise Refused(
             FORBIDDEN,
             "Only the operator sets the language, by `cloister namespaces language` on the machine "
@@ -143,23 +203,23 @@ def _check_language(body: dict[str, Any], has: Language) -> None:
         )
 
 
-def _outbound(rule: dict[str, Any] | None) -> OutboundRule | None:
-    if not rule:
+def _outbound(rule: Outbound | None) -> OutboundRule | None:
+    if rule is None:
         return None
     return OutboundRule(
-        namespace=fields.optional(rule, "namespace", str, at="/outbound") or "",
-        script=names.script_name(fields.required(rule, "service", str, at="/outbound")),
+        namespace=rule.namespace or "",
+        script=names.script_name(rule.service),
         parameters=[
             names.binding_name(name, f"/outbound/parameters/{index}")
-            for index, name in enumerate(fields.strings(rule, "parameters", at="/outbound"))
+            for index, name in enumerate(rule.parameters or [])
         ],
     )
 
 
-def _outbound_shape(rule: OutboundRule | None) -> dict[str, Any] | None:
+def _outbound_shape(rule: OutboundRule | None) -> Outbound | None:
     if rule is None:
         return None
-    return {"service": rule.script, "namespace": rule.namespace, "parameters": rule.parameters}
+    return Outbound(service=rule.script, namespace=rule.namespace, parameters=rule.parameters)
 
 
 def _whole_account_only() -> None:

@@ -1,8 +1,9 @@
-"""User workers (reference section 3.3): upload, read, list, delete."""
+"""User workers: upload, read, list, delete."""
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+import msgspec
+from flask import Blueprint, Response
 
 from cloister.errors import Invalid
 from cloister.registry import ScriptSummary, ScriptView, TagFilter
@@ -15,6 +16,7 @@ from control.errors import (
     translated,
 )
 from control.house import house
+from control.operation import FORM, operation
 from control.paths import SCRIPT, SCRIPTS, namespace_of, script_of
 from control.rules import names
 
@@ -23,68 +25,163 @@ blueprint = Blueprint("scripts", __name__)
 LIST_LIMIT = 1_000
 
 
+class NamedHandlers(msgspec.Struct, frozen=True, kw_only=True):
+    """An entrypoint beside the default one."""
+
+    name: str
+    handlers: list[str]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A script as lists show it."""
+
+    id: str
+    tag: str
+    tags: list[str]
+    etag: str
+    created_on: envelope.Time
+    modified_on: envelope.Time
+    dispatch_namespace: str
+    handlers: list[str]
+    named_handlers: list[NamedHandlers]
+    startup_time_ms: int
+    has_assets: bool = False
+    has_modules: bool = True
+
+
+class Script(Summary, frozen=True, kw_only=True):
+    """A script with its live version, as uploads answer."""
+
+    entry_point: str
+    compatibility_date: str
+    compatibility_flags: list[str]
+    exports: dict[str, Any] = {}
+    migration_tag: str | None = None
+    logpush: bool = False
+    observability: dict[str, Any] | None = None
+    placement: dict[str, Any] | None = None
+    placement_mode: Any = None
+    placement_status: str | None = None
+    tail_consumers: list[Any] = []
+    usage_model: str = "standard"
+    cache_options: dict[str, Any] | None = None
+    last_deployed_from: str = "api"
+
+
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """A script in its namespace."""
+
+    created_on: envelope.Time
+    modified_on: envelope.Time
+    dispatch_namespace: str
+    script: Script
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """Names of scripts that are gone."""
+
+    deleted: list[str]
+    count: int
+
+
+TAGS: fields.Query = {"tags": fields.Text()}
+PAGES: fields.Query = {
+    **TAGS,
+    "limit": fields.Whole(LIST_LIMIT, 1, LIST_LIMIT),
+    "cursor": fields.Text(),
+}
+
+
 @blueprint.put(SCRIPT)
-def put(account_id: str, namespace: str, script: str) -> Response:
+@operation(
+    Script,
+    query={"bindings_inherit": fields.Text()},
+    takes={FORM: deploy.UploadForm},
+)
+def put(account_id: str, namespace: str, script: str, bindings_inherit: str | None) -> Response:
     """Upload code and configuration; live everywhere when this answers."""
     names.script_name(script)
     found = namespace_of(account_id, namespace)
-    strict = request.args.get("bindings_inherit") == "strict"
-    view, code = deploy.put_script(found, script, strict=strict)
+    view, code = deploy.put_script(found, script, strict=bindings_inherit == "strict")
     return envelope.success(shape(view), messages=code.warnings)
 
 
 @blueprint.get(SCRIPT)
+@operation(Deployed)
 def get(account_id: str, namespace: str, script: str) -> Response:
     """One script, without its code."""
     view = script_of(account_id, namespace, script)
     return envelope.success(
-        {
-            "created_on": envelope.timestamp(view.created_at),
-            "modified_on": envelope.timestamp(view.modified_at),
-            "dispatch_namespace": view.namespace,
-            "script": shape(view),
-        }
+        Deployed(
+            created_on=envelope.timestamp(view.created_at),
+            modified_on=envelope.timestamp(view.modified_at),
+            dispatch_namespace=view.namespace,
+            script=shape(view),
+        )
     )
 
 
 @blueprint.get(SCRIPTS)
-def list_some(account_id: str, namespace: str) -> Response:
+@operation(list[Summary], info=envelope.CursorInfo, query=PAGES)
+def list_some(
+    account_id: str, namespace: str, tags: str | None, limit: int, cursor: str | None
+) -> Response:
     """Scripts by name, filtered by tags, page by page."""
     found = namespace_of(account_id, namespace)
-    page = house().registry.scripts.list(
-        found.id,
-        tags=_filter(),
-        limit=fields.whole("limit", LIST_LIMIT, 1, LIST_LIMIT),
-        cursor=request.args.get("cursor") or None,
-    )
-    info = {"count": len(page.items), "cursor": page.cursor or ""}
+    page = house().registry.scripts.list(found.id, tags=_filter(tags), limit=limit, cursor=cursor)
+    info = envelope.CursorInfo(count=len(page.items), cursor=page.cursor or "")
     return envelope.success([summary(item) for item in page.items], info=info)
 
 
 @blueprint.delete(SCRIPT)
-def delete(account_id: str, namespace: str, script: str) -> Response:
+@operation(query={"force": fields.Flag()})
+def delete(account_id: str, namespace: str, script: str, *, force: bool) -> Response:
     """Delete one. ``force=true``: also where others have service bindings to it."""
     found = namespace_of(account_id, namespace)
     with translated(SCRIPT_NOT_FOUND, STILL_REFERENCED):
-        house().registry.scripts.delete(found.id, script, force=fields.flag("force"))
+        house().registry.scripts.delete(found.id, script, force=force)
     logs.forget(namespace, script)
     return envelope.success(None)
 
 
 @blueprint.delete(SCRIPTS)
-def delete_tagged(account_id: str, namespace: str) -> Response:
+@operation(Deleted, query=TAGS)
+def delete_tagged(account_id: str, namespace: str, tags: str | None) -> Response:
     """Delete every script that the tags choose."""
     found = namespace_of(account_id, namespace)
-    chosen = _filter()
+    chosen = _filter(tags)
     if not chosen:
         raise Refused(MISSING_PARAMETER, "tags is required.", pointer="/tags")
     deleted = house().registry.scripts.delete_tagged(found.id, chosen)
     logs.forget(namespace, *deleted)
-    return envelope.success({"deleted": deleted, "count": len(deleted)})
+    return envelope.success(Deleted(deleted=deleted, count=len(deleted)))
 
 
-def summary(item: ScriptSummary) -> dict[str, Any]:
+def summary(item: ScriptSummary) -> Summary:
     """A script as lists show it."""
+    return Summary(**_summarized(item))
+
+
+def shape(view: ScriptView) -> Script:
+    """A script with its live version, as uploads answer."""
+    version, kept = view.version, view.version.settings
+    placement = kept.get("placement")
+    return Script(
+        **_summarized(view),
+        entry_point=version.main_module,
+        compatibility_date=version.compatibility_date,
+        compatibility_flags=version.compatibility_flags,
+        logpush=kept.get("logpush", False),
+        observability=kept.get("observability"),
+        placement=placement,
+        placement_mode=(placement or {}).get("mode"),
+        tail_consumers=kept.get("tail_consumers", []),
+        usage_model=kept.get("usage_model", "standard"),
+        cache_options=kept.get("cache_options"),
+    )
+
+
+def _summarized(item: ScriptSummary) -> dict[str, Any]:
     return {
         "id": item.name,
         "tag": item.id,
@@ -95,40 +192,16 @@ def summary(item: ScriptSummary) -> dict[str, Any]:
         "dispatch_namespace": item.namespace,
         "handlers": item.handlers.get("Default", []),
         "named_handlers": [
-            {"name": name, "handlers": found}
+            NamedHandlers(name=name, handlers=found)
             for name, found in item.handlers.items()
             if name != "Default"
         ],
         "startup_time_ms": item.startup_ms,
-        "has_assets": False,
-        "has_modules": True,
     }
 
 
-def shape(view: ScriptView) -> dict[str, Any]:
-    """A script with its live version, as uploads answer."""
-    version, kept = view.version, view.version.settings
-    return summary(view) | {
-        "entry_point": version.main_module,
-        "compatibility_date": version.compatibility_date,
-        "compatibility_flags": version.compatibility_flags,
-        "exports": {},
-        "migration_tag": None,
-        "logpush": kept.get("logpush", False),
-        "observability": kept.get("observability"),
-        "placement": kept.get("placement"),
-        "placement_mode": (kept.get("placement") or {}).get("mode"),
-        "placement_status": None,
-        "tail_consumers": kept.get("tail_consumers", []),
-        "usage_model": kept.get("usage_model", "standard"),
-        "cache_options": kept.get("cache_options"),
-        "last_deployed_from": "api",
-    }
-
-
-def _filter() -> TagFilter:
-    text = request.args.get("tags")
-    if not text:
+def _filter(text: str | None) -> TagFilter:
+    if text is None:
         return TagFilter()
     try:
         return TagFilter.parse(text)

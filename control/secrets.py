@@ -1,7 +1,7 @@
 """Secrets of a worker: written, never read back. Each change makes a new version."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 import msgspec
@@ -11,6 +11,7 @@ from cloister.registry import NewVersion, ScriptView
 from control import bodies, envelope, fields
 from control.errors import BINDING_NOT_FOUND, BINDING_TWICE, SCRIPT_NOT_FOUND, Refused, translated
 from control.house import house
+from control.operation import JSON, operation
 from control.paths import SCRIPT, namespace_of, script_of
 from control.rules import bindings
 
@@ -20,35 +21,76 @@ BASE = f"{SCRIPT}/secrets"
 ONE = f"{BASE}/<everything:name>"
 
 Bindings = list[bindings.Binding]
+ENCODED = {"url_encoded": fields.Flag()}
+
+
+class SecretName(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret without its text."""
+
+    name: str
+    type: Literal["secret_text"]
+
+
+class Secret(SecretName, frozen=True, kw_only=True):
+    """A secret with it."""
+
+    text: str
+
+
+class BulkSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret by its name."""
+
+    type: Literal["secret_text"]
+    text: str
+    name: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class BulkSecrets(msgspec.Struct, frozen=True, kw_only=True):
+    """A JSON Merge Patch of all secrets: null deletes."""
+
+    secrets: dict[str, BulkSecret | None]
+
+
+class Patch(msgspec.Struct, frozen=True, kw_only=True):
+    """The same before :func:`bindings.secret` has looked at each."""
+
+    secrets: dict[str, Any]
 
 
 @blueprint.get(BASE)
+@operation(list[SecretName])
 def list_all(account_id: str, namespace: str, script: str) -> Response:
     """Names and types."""
     return envelope.success(list(_shown(script_of(account_id, namespace, script)).values()))
 
 
 @blueprint.put(BASE)
+@operation(SecretName, takes={JSON: Secret})
 def put(account_id: str, namespace: str, script: str) -> Response:
     """Add or replace one."""
     secret = bindings.secret(bodies.json_body())
     _revise(account_id, namespace, script, lambda had: _with(had, secret))
-    return envelope.success({"name": secret["name"], "type": secret["type"]})
+    return envelope.success(SecretName(name=secret["name"], type=secret["type"]))
 
 
 @blueprint.get(ONE)
-def get(account_id: str, namespace: str, script: str, name: str) -> Response:
+@operation(SecretName, query=ENCODED)
+def get(account_id: str, namespace: str, script: str, name: str, *, url_encoded: bool) -> Response:
     """Name and type of one."""
     shown = _shown(script_of(account_id, namespace, script))
-    if _decoded(name) not in shown:
-        raise _missing(_decoded(name))
-    return envelope.success(shown[_decoded(name)])
+    wanted = unquote(name) if url_encoded else name
+    if wanted not in shown:
+        raise _missing(wanted)
+    return envelope.success(shown[wanted])
 
 
 @blueprint.delete(ONE)
-def delete(account_id: str, namespace: str, script: str, name: str) -> Response:
+@operation(query=ENCODED)
+def delete(
+    account_id: str, namespace: str, script: str, name: str, *, url_encoded: bool
+) -> Response:
     """Remove one."""
-    wanted = _decoded(name)
+    wanted = unquote(name) if url_encoded else name
 
     def without(had: Bindings) -> Bindings:
         if not any(_is_secret(item, wanted) for item in had):
@@ -60,10 +102,11 @@ def delete(account_id: str, namespace: str, script: str, name: str) -> Response:
 
 
 @blueprint.patch(f"{SCRIPT}/secrets-bulk")
+@operation(dict[str, SecretName], takes={JSON: BulkSecrets})
 def patch_bulk(account_id: str, namespace: str, script: str) -> Response:
     """JSON Merge Patch of all of them: null deletes, what is not named stays. One new version."""
-    patch = fields.required(bodies.json_object(), "secrets", dict)
-    changes = {name: _patched(name, value) for name, value in patch.items()}
+    patch = bodies.converted(bodies.json_body(), Patch)
+    changes = {name: _patched(name, value) for name, value in patch.secrets.items()}
 
     def merged(had: Bindings) -> Bindings:
         for name, secret in changes.items():
@@ -117,17 +160,12 @@ def _is_secret(item: bindings.Binding, name: str) -> bool:
     return bool(item["name"] == name and item["type"] == "secret_text")
 
 
-def _shown(view: ScriptView) -> dict[str, dict[str, str]]:
+def _shown(view: ScriptView) -> dict[str, SecretName]:
     return {
-        item["name"]: {"name": item["name"], "type": item["type"]}
+        item["name"]: SecretName(name=item["name"], type="secret_text")
         for item in view.version.bindings
         if item["type"] == "secret_text"
     }
-
-
-def _decoded(name: str) -> str:
-    """The name, encoded once more where the query says so."""
-    return unquote(name) if fields.flag("url_encoded") else name
 
 
 def _missing(name: str) -> Refused:

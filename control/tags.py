@@ -5,6 +5,7 @@ from flask import Blueprint, Response
 from control import bodies, envelope
 from control.errors import SCRIPT_NOT_FOUND, translated
 from control.house import house
+from control.operation import JSON, operation
 from control.paths import SCRIPT, namespace_of, script_of
 from control.rules import tags
 
@@ -15,12 +16,14 @@ ONE = f"{BASE}/<everything:tag>"
 
 
 @blueprint.get(BASE)
+@operation(list[str])
 def list_all(account_id: str, namespace: str, script: str) -> Response:
     """The tags, sorted."""
     return envelope.success(script_of(account_id, namespace, script).tags)
 
 
 @blueprint.put(BASE)
+@operation(list[str], takes={JSON: list[str]})
 def put(account_id: str, namespace: str, script: str) -> Response:
     """Replace all of them."""
     found = namespace_of(account_id, namespace)
@@ -30,6 +33,7 @@ def put(account_id: str, namespace: str, script: str) -> Response:
 
 
 @blueprint.put(ONE)
+@operation(list[str])
 def add(account_id: str, namespace: str, script: str, tag: str) -> Response:
     """Add one; the tags after it."""
     found = namespace_of(account_id, namespace)
@@ -38,6 +42,7 @@ def add(account_id: str, namespace: str, script: str, tag: str) -> Response:
 
 
 @blueprint.delete(ONE)
+@operation(list[str])
 def remove(account_id: str, namespace: str, script: str, tag: str) -> Response:
     """Remove one, which need not be there; the tags after it."""
     found = namespace_of(account_id, namespace)

@@ -6,8 +6,9 @@ A new token's rights come as ``policies`` in the product's shape, or short as ``
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from flask import Blueprint, Response
 
 from cloister.registry import TokenView
@@ -20,8 +21,10 @@ from control.errors import (
     translated,
 )
 from control.house import house
+from control.operation import operation
 from control.paths import ACCOUNT
 from control.rules import policies
+from control.rules.policies import Policy
 
 blueprint = Blueprint("tokens", __name__)
 
@@ -29,31 +32,63 @@ BASE = f"{ACCOUNT}/tokens"
 ONE = f"{BASE}/<token_id>"
 
 
+class NewToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A token to be made. Without policies or restrictions it may do everything in the account."""
+
+    name: str
+    policies: list[Policy] | None = None
+    read_only: bool | None = None
+    namespace: str | None = None
+    expires_on: envelope.Time | None = None
+    not_before: Any = None
+    condition: Any = None
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A token without its text."""
+
+    id: str
+    name: str
+    status: Literal["active", "expired"]
+    issued_on: envelope.Time
+    modified_on: envelope.Time
+    policies: list[Policy]
+    read_only: bool
+    namespace: str | None
+    expires_on: envelope.Time | msgspec.UnsetType = msgspec.UNSET
+    value: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class TokenId(msgspec.Struct, frozen=True):
+    """Which token it was."""
+
+    id: str
+
+
 @blueprint.post(BASE)
 @auth.admin
-def create(account_id: str) -> Response:
+@operation(Token, body=bodies.Json(NewToken))
+def create(account_id: str, body: bodies.Body[NewToken]) -> Response:
     """Make one."""
-    body = bodies.json_object()
-    name = fields.required(body, "name", str)
-    expires_at = _expiration(body)
-    grant = _grant(body, account_id)
+    said = body()
+    expires_at = _expiration(said)
+    grant = _grant(said, account_id)
     with translated(NAMESPACE_NOT_FOUND):
         made = house().registry.tokens.create(
             account_id,
-            name,
+            said.name,
             read_only=grant.read_only,
             namespace=grant.namespace,
             expires_at=expires_at,
         )
-    return envelope.success({**_shape(made.token), "value": made.text})
+    return envelope.success(msgspec.structs.replace(_shape(made.token), value=made.text))
 
 
 @blueprint.get(BASE)
 @auth.admin
-def list_all(account_id: str) -> Response:
+@operation(list[Token], info=envelope.PageInfo, query=fields.PAGES)
+def list_all(account_id: str, page: int, per_page: int) -> Response:
     """One page of them, oldest first."""
-    page = fields.whole("page", 1, 1, 1_000_000)
-    per_page = fields.whole("per_page", 20, 1, 1_000)
     found = house().registry.tokens.list(account_id)
     shown = found[(page - 1) * per_page : page * per_page]
     info = envelope.page_info(page, per_page, len(shown), len(found))
@@ -62,6 +97,7 @@ def list_all(account_id: str) -> Response:
 
 @blueprint.get(ONE)
 @auth.admin
+@operation(Token)
 def get(account_id: str, token_id: str) -> Response:
     """One of them."""
     for token in house().registry.tokens.list(account_id):
@@ -72,21 +108,19 @@ def get(account_id: str, token_id: str) -> Response:
 
 @blueprint.delete(ONE)
 @auth.admin
+@operation(TokenId)
 def revoke(account_id: str, token_id: str) -> Response:
     """Delete it; it is refused from now on."""
     with translated(TOKEN_NOT_FOUND):
         house().registry.tokens.revoke(account_id, token_id)
-    return envelope.success({"id": token_id})
+    return envelope.success(TokenId(token_id))
 
 
-def _grant(body: dict[str, Any], account_id: str) -> policies.Grant:
-    short = policies.Grant(
-        read_only=fields.optional(body, "read_only", bool) or False,
-        namespace=fields.optional(body, "namespace", str),
-    )
-    if body.get("policies") is None:
+def _grant(body: NewToken, account_id: str) -> policies.Grant:
+    short = policies.Grant(read_only=body.read_only or False, namespace=body.namespace)
+    if body.policies is None:
         return short
-    granted = policies.grant(body["policies"], account_id)
+    granted = policies.grant(body.policies, account_id)
     if short not in {granted, policies.Grant()}:
         raise Refused(
             MALFORMED_PARAMETER,
@@ -96,15 +130,14 @@ def _grant(body: dict[str, Any], account_id: str) -> policies.Grant:
     return granted
 
 
-def _expiration(body: dict[str, Any]) -> int | None:
+def _expiration(body: NewToken) -> int | None:
     for name in ("not_before", "condition"):
-        if body.get(name):
+        if getattr(body, name):
             raise Refused(MALFORMED_PARAMETER, f"{name} is not available here.", pointer=f"/{name}")
-    text = fields.optional(body, "expires_on", str)
-    if text is None:
+    if body.expires_on is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(body.expires_on)
     except ValueError as exc:
         raise Refused(
             MALFORMED_PARAMETER, "expires_on must be an ISO 8601 time.", pointer="/expires_on"
@@ -115,19 +148,18 @@ def _expiration(body: dict[str, Any]) -> int | None:
     return int(aware.timestamp() * 1000)
 
 
-def _shape(token: TokenView) -> dict[str, Any]:
+def _shape(token: TokenView) -> Token:
     expired = token.expires_at is not None and token.expires_at <= time.time() * 1000
     issued = envelope.timestamp(token.created_at)
-    shown = {
-        "id": token.id,
-        "name": token.name,
-        "status": "expired" if expired else "active",
-        "issued_on": issued,
-        "modified_on": issued,
-        "policies": policies.shape(token),
-        "read_only": token.read_only,
-        "namespace": token.namespace,
-    }
-    if token.expires_at is not None:
-        shown["expires_on"] = envelope.timestamp(token.expires_at)
-    return shown
+    expires = token.expires_at
+    return Token(
+        id=token.id,
+        name=token.name,
+        status="expired" if expired else "active",
+        issued_on=issued,
+        modified_on=issued,
+        policies=policies.shape(token),
+        read_only=token.read_only,
+        namespace=token.namespace,
+        expires_on=msgspec.UNSET if expires is None else envelope.timestamp(expires),
+    )

@@ -21,7 +21,7 @@ from cloister.errors import CloisterError, NotFound, NotReady
 from cloister.languages import RESTRICTED
 from cloister.messages import Trace
 from cloister.registry import NamespaceView, ScriptView, TagFilter
-from control import auth, envelope, logs
+from control import auth, envelope, logs, openapi
 from control.dashboard import session
 from control.errors import (
     FORBIDDEN,
@@ -44,7 +44,7 @@ WORKERS_A_PAGE = 50
 INVOCATIONS = 25
 HOSTNAMES = 20
 
-_PUBLIC = frozenset({"dashboard.sign_in", "dashboard.style", "dashboard.icon"})
+_PUBLIC = frozenset({"dashboard.sign_in", "dashboard.style", "dashboard.icon", "dashboard.api"})
 
 
 @blueprint.before_request
@@ -108,6 +108,12 @@ def sign_in() -> Any:
     response = make_response(redirect(url_for("dashboard.home"), HTTPStatus.SEE_OTHER))
     session.begin(response, token)
     return response
+
+
+@blueprint.get("/api")
+def api() -> str:
+    """The API's document, for people; like it, for everybody."""
+    return render_template("api.html", document=openapi.of_app(), problems=openapi.problems())
 
 
 @blueprint.post("/sign-out")

@@ -6,7 +6,7 @@ say (does that KV namespace exist?) is asked through :class:`World`.
 
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -287,6 +287,28 @@ _FIELDS: dict[str, Callable[[Binding, str], Binding]] = {
     "service": _service,
     "inherit": _inherit,
 }
+
+_SCHEMA = {
+    "properties": {"type": {"enum": list(_FIELDS)}, "name": {"type": "string", "minLength": 1}},
+    "required": ["type", "name"],
+}
+
+Said = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=_SCHEMA)]
+"""A binding as it comes, for :func:`bindings` to check."""
+
+Shown = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        extra_json_schema=_SCHEMA
+        | {
+            "properties": {
+                "type": {"enum": [kind for kind in _FIELDS if kind != "inherit"]},
+                "name": {"type": "string"},
+            }
+        }
+    ),
+]
+"""A binding as :func:`visible` gives it."""
 
 _NOT_SERVED = frozenset(
     {

@@ -2,22 +2,20 @@
 
 import ipaddress
 import re
-from typing import Any
 
-from control import fields
 from control.errors import MALFORMED_PARAMETER, Refused
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"\*|(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 
 
-def patterns(egress: dict[str, Any], kind: str) -> list[str]:
+def patterns(texts: list[str], kind: str) -> list[str]:
     """The patterns of ``kind`` (allow or deny), lower case.
 
     Raises:
         Refused: one of them would match nothing, or not what its writer means.
     """
-    found = [text.lower() for text in fields.strings(egress, kind, at="/egress")]
+    found = [text.lower() for text in texts]
     for index, pattern in enumerate(found):
         if len(pattern) > 255 or not (_HOST.fullmatch(pattern) or _is_address(pattern)):
             raise Refused(

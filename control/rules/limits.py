@@ -1,9 +1,25 @@
 """Limits as they come in JSON: the product's ``cpu_ms`` and ``subrequests``, and our two more."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from cloister.limits import Limits
 from control.errors import LIMIT_TOO_HIGH, VALIDATION_FAILED, Refused
+
+_NUMBERS: dict[str, Any] = {
+    name: {"type": ["integer", "null"], "minimum": 0 if name == "subrequests" else 1}
+    for name in Limits.__struct_fields__
+}
+
+Said = Annotated[
+    dict[str, Any] | None,
+    Meta(extra_json_schema={"properties": _NUMBERS, "additionalProperties": False}),
+]
+"""Limits as they come, for :func:`limits` to check."""
+
+Shown = Annotated[dict[str, int], Meta(extra_json_schema={"properties": _NUMBERS})]
+"""Limits as :func:`as_dict` gives them."""
 
 
 def limits(value: object, ceiling: Limits, pointer: str = "/limits") -> Limits:
@@ -23,7 +39,7 @@ def limits(value: object, ceiling: Limits, pointer: str = "/limits") -> Limits:
     return Limits(**{name: _limit(name, value[name], ceiling, pointer) for name in value})
 
 
-def as_dict(chosen: Limits) -> dict[str, Any]:
+def as_dict(chosen: Limits) -> dict[str, int]:
     """What of the limits is said."""
     pairs = ((name, getattr(chosen, name)) for name in Limits.__struct_fields__)
     return {name: number for name, number in pairs if number is not None}

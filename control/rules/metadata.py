@@ -34,6 +34,30 @@ _ABSENT = ("assets", "migrations", "exports", "containers")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
+_Bindings = list[bindings.Said]
+_Limits = limits.Said
+
+
+class UploadMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be said, for :func:`metadata` to check."""
+
+    main_module: str | None = None
+    bindings: _Bindings | None = None
+    keep_bindings: list[str] | None = None
+    tags: list[str] | None = None
+    limits: _Limits = None
+    compatibility_date: str | None = None
+    compatibility_flags: list[str] | None = None
+    observability: dict[str, Any] | None = None
+    logpush: bool | None = None
+    tail_consumers: list[Any] | None = None
+    placement: dict[str, Any] | None = None
+    usage_model: str | None = None
+    cache_options: dict[str, Any] | None = None
+    annotations: dict[str, Any] | None = None
+    package_dependencies: list[Any] | None = None
+
+
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """What an upload says, checked. None is "not said"."""
 

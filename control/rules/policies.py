@@ -25,22 +25,23 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str | None = None
 
 
-class _Group(msgspec.Struct, frozen=True):
+class PermissionGroup(msgspec.Struct, frozen=True):
+    """``workers.write`` or ``workers.read``."""
+
     id: str
 
 
-class _Policy(msgspec.Struct, frozen=True):
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What is allowed, and on which resource: a name of it, and ``*``."""
+
     effect: str
-    permission_groups: list[_Group]
+    permission_groups: list[PermissionGroup]
     resources: dict[str, Any]
+    id: str | msgspec.UnsetType = msgspec.UNSET
 
 
-def grant(value: object, account_id: str) -> Grant:
-    """What a ``policies`` array grants. Raises :class:`Refused` if it cannot be kept to."""
-    try:
-        policies = msgspec.convert(value, list[_Policy])
-    except msgspec.ValidationError as exc:
-        raise _refused(f"policies cannot be read: {exc}.") from exc
+def grant(policies: list[Policy], account_id: str) -> Grant:
+    """What ``policies`` grant. Raises :class:`Refused` if it cannot be kept to."""
     if len(policies) != 1 or policies[0].effect != "allow":
         raise _refused("A token here has exactly one policy, with the effect allow.")
     groups = {group.id for group in policies[0].permission_groups}
@@ -56,16 +57,16 @@ def grant(value: object, account_id: str) -> Grant:
     return Grant(read_only=WRITE not in groups, namespace=namespace or None)
 
 
-def shape(token: TokenView) -> list[dict[str, Any]]:
+def shape(token: TokenView) -> list[Policy]:
     """The policies of a token; :func:`grant` reads them back."""
     within = f"{DISPATCH}{token.namespace}" if token.namespace else ""
     return [
-        {
-            "id": token.id,
-            "effect": "allow",
-            "permission_groups": [{"id": READ if token.read_only else WRITE}],
-            "resources": {f"{ACCOUNT}{token.account_id}{within}": "*"},
-        }
+        Policy(
+            id=token.id,
+            effect="allow",
+            permission_groups=[PermissionGroup(READ if token.read_only else WRITE)],
+            resources={f"{ACCOUNT}{token.account_id}{within}": "*"},
+        )
     ]
 
 

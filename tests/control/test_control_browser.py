@@ -90,7 +90,23 @@ def test_pages_fit_a_narrow_window(page: Page, url: str, upload: Upload) -> None
     page.goto(url)
     page.fill("input[name=token]", TOKEN)
     page.click("main button")
-    for path in ("/", "/namespaces/production"):
+    for path in ("/", "/namespaces/production", "/api"):
         page.goto(f"{url}{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 380
         assert page.evaluate("getComputedStyle(document.body).margin") == "0px"
+
+
+def test_the_api_is_read_with_a_keyboard(page: Page, url: str) -> None:
+    """Without signing in: to a part by its link, to an operation by tab, open by enter; its body's
+    type is a link to the type's fields.
+    """
+    page.goto(f"{url}/api")
+    page.click("nav >> text=hostnames")
+    assert page.url.endswith("#hostnames")
+    operation = page.locator("[id='hostnames.put']")
+    assert not operation.locator("h3 >> text=Body").is_visible()
+    operation.locator("summary").focus()
+    page.keyboard.press("Enter")
+    operation.locator("h3 >> text=Body").wait_for()
+    operation.locator("a >> text=HostnameTarget").click()
+    assert page.url.endswith("#type-HostnameTarget")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from cloister.errors import Invalid
@@ -294,14 +295,14 @@ def test_unspecific_content_types() -> None:
 )
 def test_egress_patterns_let_through(pattern: str) -> None:
     """Hosts, domains, addresses and everything."""
-    assert egress.patterns({"deny": [pattern]}, "deny") == [pattern.lower()]
+    assert egress.patterns([pattern], "deny") == [pattern.lower()]
 
 
-@pytest.mark.parametrize("pattern", ["a.*", "https://a.b", "a b", "*.*.c", "", 5, "-a.b", "a..b"])
-def test_egress_patterns_refused(pattern: Any) -> None:
+@pytest.mark.parametrize("pattern", ["a.*", "https://a.b", "a b", "*.*.c", "", "-a.b", "a..b"])
+def test_egress_patterns_refused(pattern: str) -> None:
     """A pattern that would match nothing, or not what is meant, is refused."""
     with pytest.raises(Refused) as caught:
-        egress.patterns({"deny": [pattern]}, "deny")
+        egress.patterns([pattern], "deny")
     assert pointer_of(caught) == "/egress/deny/0"
 
 
@@ -316,12 +317,14 @@ def policy(**changes: Any) -> dict[str, Any]:
 
 def test_policies_let_through() -> None:
     """A whole account or one namespace, for writing or reading."""
-    assert policies.grant([policy()], "acc") == policies.Grant(read_only=True)
-    one = policy(
+    whole = msgspec.convert([policy()], list[policies.Policy])
+    assert policies.grant(whole, "acc") == policies.Grant(read_only=True)
+    said = policy(
         permission_groups=[{"id": policies.WRITE}],
         resources={f"{policies.ACCOUNT}acc.dispatch.production": "*"},
     )
-    assert policies.grant([one], "acc") == policies.Grant(namespace="production")
+    one = msgspec.convert([said], list[policies.Policy])
+    assert policies.grant(one, "acc") == policies.Grant(namespace="production")
 
 
 @pytest.mark.parametrize(
@@ -337,10 +340,9 @@ def test_policies_let_through() -> None:
         [policy(resources={f"{policies.ACCOUNT}acc.dispatch.": "*"})],
         [policy(resources={f"{policies.ACCOUNT}acc": {"zone": "*"}})],
         [policy(resources={"com.cloudflare.edge.r2": "*"})],
-        "x",
     ],
 )
 def test_policies_refused(value: Any) -> None:
     """A policy that cannot be kept to makes no token."""
     with pytest.raises(Refused):
-        policies.grant(value, "acc")
+        policies.grant(msgspec.convert(value, list[policies.Policy]), "acc")
