@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from executor.isolate.policy.facades.loggers import BASES
+from executor.isolate.policy.facades.ordered import OrderedDict
 from executor.isolate.policy.facades.testing import TestCase
 from executor.isolate.policy.formatting import Formatter
 from executor.isolate.policy.kinds import METACLASSES
@@ -49,13 +50,15 @@ _DECIMAL_SIGNALS = tuple(
     for kind in vars(decimal).values()
     if isinstance(kind, type) and issubclass(kind, decimal.DecimalException)
 )
+_REPLACED = ("namedtuple", "OrderedDict")
 _LIBRARY_BASES: tuple[Any, ...] = (
     abc.ABC,
     argparse.Action,
     argparse.ArgumentParser,
     argparse.HelpFormatter,
     argparse.Namespace,
-    *(getattr(collections, name) for name in collections.__all__ if name != "namedtuple"),
+    *(getattr(collections, name) for name in collections.__all__ if name not in _REPLACED),
+    OrderedDict,
     *(getattr(collections.abc, name) for name in collections.abc.__all__),
     configparser.ConfigParser,
     configparser.RawConfigParser,

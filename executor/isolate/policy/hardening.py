@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import enum
 import functools
+import inspect
 import random
 import re
 import sys
@@ -27,7 +28,15 @@ from executor.isolate.policy import (
     writable,
     zones,
 )
-from executor.isolate.policy.facades import Facade, copying, functional, injected, structures, tasks
+from executor.isolate.policy.facades import (
+    Facade,
+    copying,
+    functional,
+    injected,
+    ordered,
+    structures,
+    tasks,
+)
 from executor.isolate.policy.facades.structures import check_member_names
 from executor.isolate.policy.generated import check_field_name
 
@@ -102,6 +111,7 @@ def _guard_collections() -> None:
     for kind in (collections.UserDict, collections.UserList):
         _replace(kind, "__copy__", copying.copy_of_user)
     _replace(collections, "namedtuple", structures.namedtuple)
+    _replace(inspect, "OrderedDict", ordered.OrderedDict)  # workers copy it from a signature
     _replace(collections.UserString, "format", formatting.user_string_format)
     _replace(collections.UserString, "format_map", formatting.user_string_format_map)
 

@@ -7,6 +7,7 @@ the receiver by itself; here Python code of every class that a worker can reach 
 
 import enum
 import functools
+import pprint
 import sys
 import types
 from collections.abc import Callable, Iterable
@@ -41,6 +42,7 @@ _mro = type.__dict__["__mro__"]
 _set_attribute = type.__setattr__
 _guarded: set[type] = set()
 _homes: set[str] = set()
+_printers: dict[Any, Any] = vars(pprint.PrettyPrinter)["_dispatch"]  # by the method __repr__
 
 
 def guard(values: Iterable[Any]) -> None:
@@ -89,7 +91,10 @@ def guard_class(cls: type) -> None:
         if name in _UNCHECKED | _WITHOUT_SELF or is_own_function(value) or is_wrapper(value):
             continue
         if type(value) in _METHODS:
-            _set_attribute(cls, name, _checked(value, cls))
+            checked = _checked(value, cls)
+            _set_attribute(cls, name, checked)
+            if value in _printers:
+                _printers[checked] = _printers[value]
         elif isinstance(value, _COMPUTED):
             _set_attribute(cls, name, _checked_property(value, cls))
         elif type(value) is functools.cached_property and not is_own_function(value.func):

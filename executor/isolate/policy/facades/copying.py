@@ -70,8 +70,8 @@ _SHARED_KINDS = (type, enum.Enum, vars(typing)["_Final"], email.headerregistry.B
 """Types of which the same is true with all their subclasses."""
 
 _CONTAINERS = (
-    list, dict, set, frozenset, tuple, bytearray, collections.deque, collections.OrderedDict,
-    collections.defaultdict, collections.Counter,
+    list, dict, set, frozenset, tuple, bytearray, collections.deque, collections.defaultdict,
+    collections.Counter,
 )  # fmt: skip
 _STATEFUL = (
     types.SimpleNamespace, collections.UserDict, collections.UserList, collections.UserString,

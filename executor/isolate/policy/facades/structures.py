@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, overload
 
 from executor.isolate.policy import guards, receivers
+from executor.isolate.policy.facades.ordered import OrderedDict
 from executor.isolate.policy.generated import (
     GeneratedTextRefused,
     check_field_name,
@@ -131,6 +132,6 @@ def update_abstractmethods(cls: type) -> type:
 
 
 DATACLASSES: dict[str, Any] = {"dataclass": dataclass, "fields": fields, "replace": replace}
-COLLECTIONS: dict[str, Any] = {"namedtuple": namedtuple}
+COLLECTIONS: dict[str, Any] = {"namedtuple": namedtuple, "OrderedDict": OrderedDict}
 ABC: dict[str, Any] = {"ABCMeta": ABCMeta, "update_abstractmethods": update_abstractmethods}
 ENUM: dict[str, Any] = {"EnumMeta": EnumType, "EnumType": EnumType}

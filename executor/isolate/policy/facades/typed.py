@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from executor.isolate.policy import guards, kinds, output
+from executor.isolate.policy.facades.ordered import OrderedDict
 from executor.isolate.policy.kinds import without_metaclass
 from executor.isolate.policy.ownership import is_class
 
@@ -55,6 +56,7 @@ _alias: Any = type(vars(typing)["List"])
 TYPING: dict[str, Any] = {
     # The library's own holds the real type, which any object that it is compared with is handed.
     "Type": _alias(kinds.safe_type, 1, inst=False, name="Type"),
+    "OrderedDict": _alias(OrderedDict, 2, name="OrderedDict"),
     "get_origin": get_origin,
     "get_args": get_args,
     "final": _final,
