@@ -1,6 +1,7 @@
 """Running one handler and sending what comes of it: exactly one response, whatever it does."""
 
 import inspect
+from types import CoroutineType
 from typing import Any
 
 from executor.isolate import frames
@@ -101,4 +102,5 @@ class Answer:
 
 
 async def _result(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
+    is_awaitable = type(value) is CoroutineType or inspect.isawaitable(value)
+    return await value if is_awaitable else value

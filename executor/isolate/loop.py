@@ -10,12 +10,16 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn, TypeVarTuple
+from typing import Any, NoReturn, TypeVarTuple, cast
 
 from executor.isolate import frames
 from executor.isolate.calls import Calls, Channel, leave
 
 Arguments = TypeVarTuple("Arguments")
+
+_Step = tuple[Callable[[], object], contextvars.Context]
+
+_NO_STEP: _Step = (lambda: None, contextvars.Context())
 
 CANCEL_ROUNDS = 64
 """How many times a task that survives its invocation may refuse to be cancelled."""
@@ -52,6 +56,10 @@ class DoorLoop(asyncio.BaseEventLoop):
         self._calls = calls
         self._stalled = False
         self._called = 0
+        self._first: _Step | None = _NO_STEP
+        """The first step of the invocation's task, which needs no handle; None while it is asked
+        for."""
+        self._no_handle = asyncio.Handle(_NO_STEP[0], (), self, _NO_STEP[1])
 
     def finish(self, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Run until the coroutine is over, whatever the tasks beside it raise.
@@ -60,11 +68,17 @@ class DoorLoop(asyncio.BaseEventLoop):
         """
         self._called = 0
         self._stalled = False
-        with _Running(self):
-            task = asyncio.Task(coroutine, loop=self)
+        self._enter()
+        try:
+            self._first = None
+            task = asyncio.Task(coroutine, loop=self)  # asks for its first step
+            step, context = cast("_Step", self._first)
+            self._turn(context.run, step)
             self._turn(self._run_ready)
             while not task.done() and not self._stalled:
                 self._turn(self._run_once)  # type: ignore[attr-defined]  # BaseEventLoop's turn
+        finally:
+            self._leave()
         if task.done() and not task.cancelled():
             task.exception()  # retrieved: what went wrong was told by the coroutine itself
         return task.done()
@@ -77,12 +91,15 @@ class DoorLoop(asyncio.BaseEventLoop):
     def forget(self) -> bool:
         """Cancel every task that is left. False if a task refuses to end."""
         rounds = 0
-        with _Running(self):
+        self._enter()
+        try:
             while (tasks := asyncio.all_tasks(self)) and rounds < CANCEL_ROUNDS:
                 rounds += 1
                 for task in tasks:
                     task.cancel()
                 self._turn(self._run_ready)
+        finally:
+            self._leave()
         return not tasks
 
     def clear(self) -> None:
@@ -103,13 +120,33 @@ class DoorLoop(asyncio.BaseEventLoop):
     ) -> asyncio.Handle:
         """See asyncio."""
         self._called += 1
+        if self._first is None:
+            self._first = cast("_Step", (callback, context))
+            return self._no_handle
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)  # type: ignore[attr-defined]  # as above
         return handle
 
-    def _turn(self, run: Callable[[], None]) -> None:
+    def _enter(self) -> None:
+        """From here on it is the running loop."""
+        loop: Any = self
+        loop._check_running()
+        loop._thread_id = threading.get_ident()
+        if sys.get_asyncgen_hooks().firstiter != loop._asyncgen_firstiter_hook:
+            # Set once and left: to set them is two events for the audit hook each time.
+            sys.set_asyncgen_hooks(loop._asyncgen_firstiter_hook, loop._asyncgen_finalizer_hook)
+        asyncio._set_running_loop(self)
+
+    def _leave(self) -> None:
+        """It is no more."""
+        loop: Any = self
+        loop._thread_id = None
+        self._first = _NO_STEP  # also where memory for a task was wanting
+        asyncio._set_running_loop(None)
+
+    def _turn(self, run: Callable[[*Arguments], object], *args: *Arguments) -> None:
         try:
-            run()
+            run(*args)
         except (SystemExit, KeyboardInterrupt):
             return  # raised by a task of the tenant's, which keeps it as its result
 
@@ -137,27 +174,6 @@ class DoorLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """There is no other thread to be woken by."""
-
-
-class _Running:
-    """While it is entered, the loop is the running one."""
-
-    def __init__(self, loop: DoorLoop) -> None:
-        self._loop = loop
-
-    def __enter__(self) -> None:
-        loop: Any = self._loop
-        loop._check_running()
-        loop._thread_id = threading.get_ident()
-        if sys.get_asyncgen_hooks().firstiter != loop._asyncgen_firstiter_hook:
-            # Set once and left: to set them is two events for the audit hook each time.
-            sys.set_asyncgen_hooks(loop._asyncgen_firstiter_hook, loop._asyncgen_finalizer_hook)
-        asyncio._set_running_loop(loop)
-
-    def __exit__(self, *_: object) -> None:
-        loop: Any = self._loop
-        loop._thread_id = None
-        asyncio._set_running_loop(None)
 
 
 def _refuse(*_arguments: object, **_options: object) -> NoReturn:

@@ -88,6 +88,11 @@ def wire_pairs(headers: HeaderMap) -> Pairs:
     return headers._pairs
 
 
+def add_pair(headers: HeaderMap, name: str, value: str) -> None:
+    """Add a header of ours: lower case, well formed, and not there yet."""
+    headers._pairs.append((name, value))
+
+
 def from_wire(pairs: Iterable[tuple[str, str]]) -> HeaderMap:
     """Headers that came over the door: already lower case and well formed."""
     headers = HeaderMap.__new__(HeaderMap)

@@ -17,8 +17,10 @@ from executor.isolate.workers.bodies import (
     known_bytes,
     pulled,
 )
-from executor.isolate.workers.headers import HeaderMap, from_wire
+from executor.isolate.workers.headers import HeaderMap, add_pair, from_wire
 from executor.isolate.workers.urls import absolute_url
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 NULL_BODY_STATUSES = (101, 103, 204, 205, 304)
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
@@ -195,7 +197,7 @@ def _set_body(response: Response, value: Any) -> None:
         body = None
     response._body = body
     if content_type and body is not None and "content-type" not in response._headers:
-        response._headers["content-type"] = content_type
+        add_pair(response._headers, "content-type", content_type)
 
 
 def _checked_status(status: HTTPStatus | int) -> int:
@@ -209,7 +211,4 @@ def _checked_status(status: HTTPStatus | int) -> int:
 
 
 def _reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+    return _REASONS.get(status, "")
