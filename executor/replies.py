@@ -25,6 +25,7 @@ from cloister.messages import (
     Head,
     Headers,
     Reply,
+    decode_frame,
     encode,
 )
 from cloister.outcomes import Outcome
@@ -111,11 +112,29 @@ class Replies:
             if isinstance(pushed, Exception):
                 # Not tried again: the server may have done it, and frames must not come twice.
                 log.warning("%d response frames were lost: %s", len(frames), pushed)
-                self._lost.update(id_ for id_, _ in frames if id_ in self._open)
+                self._lose({id_ for id_, _ in frames})
         if self._pending:
             self._write()
         else:
             self._idle.set()
+
+    def _lose(self, ids: set[str]) -> None:
+        """Of these ids a frame is lost: of what waits to be written, nothing but a failure goes on.
+        Whoever sent it may be over, and would not hear of the loss."""
+        self._lost |= ids & self._open
+        for reply_to, frames in self._pending.items():
+            self._pending[reply_to] = [frame for frame in frames if frame[0] not in ids] + [
+                (id_, _failure(id_, waiting))
+                for id_ in sorted(ids)
+                if (waiting := [data for one, data in frames if one == id_])
+            ]
+
+
+def _failure(id_: str, waiting: list[bytes]) -> bytes:
+    """The failure that waits, or that of a response which has lost a frame."""
+    if isinstance(decode_frame(waiting[-1]), Failure):
+        return waiting[-1]
+    return encode(Failure(id=id_, outcome=Outcome.INTERNAL))
 
 
 def _held_back(frames: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:

@@ -179,6 +179,30 @@ async def test_a_response_with_a_hole_never_looks_whole(
     await sink.end()
 
 
+async def test_what_waits_behind_a_lost_frame_is_not_sent(
+    client: redis.asyncio.Redis, replies: Replies
+) -> None:
+    """The rest of a response was in line when a piece of it was lost, and whoever sent it is over:
+    its reader gets a failure, its own if there is one, and others get what is theirs."""
+    good = replies._link
+    away = redis.asyncio.Redis(unix_socket_path="/nonexistent", retry=None)
+    replies._link = Link(away)
+    failed = Failure(id="j", outcome=Outcome.EXCEPTION, message="own")
+    replies.begin("i")
+    replies.begin("j")
+    replies.send("r", Chunk(id="i", data=b"lost"))
+    replies.send("r", Chunk(id="j", data=b"lost"))
+    await asyncio.sleep(0)  # on its way by now
+    for frame in (Chunk(id="i", data=b"more"), End(id="i"), failed, End(id="other")):
+        replies.send("r", frame)
+    replies.forget("i")
+    replies._link, away_link = good, replies._link
+    frames = await sent(client, replies)
+    await away_link.close()
+    await away.aclose()
+    assert frames == [End(id="other"), Failure(id="i", outcome=Outcome.INTERNAL), failed]
+
+
 async def test_notes(client: redis.asyncio.Redis) -> None:
     """Those to this executor and to all arrive; junk and other executors' do not."""
     taken: asyncio.Queue[Note] = asyncio.Queue()
