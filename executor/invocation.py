@@ -590,6 +590,8 @@ class Run:
         self._answered = True
         if self.watch is not None:
             self.watch.allow(self._host.settings.wait_until_ms + BACKGROUND_SLACK_MS)
+            if self._isolate is not None and not self._isolate.frames_pending:
+                self.watch.step_back()  # only waitUntil work is left
 
     def _on_busy(self, is_busy: bool) -> None:
         self._host.gate.burden((self.work.namespace, self.work.script), is_busy=is_busy)

@@ -107,6 +107,7 @@ class Watch:
         self._start_frames = isolate.frames_arrived
         self.calls = 0
         self._is_busy = False
+        self._is_awaited = True
         self._rested_ns = 0
         self._pause_ns = BUSY_MS * NS_PER_MS
         self._cpu_due_s = self._wall_end_s = self.due_s = math.inf
@@ -150,10 +151,16 @@ class Watch:
         self._wall_end_s = self._time() + wall_ms / 1000
         self._set_due()
 
+    def step_back(self) -> None:
+        """Nobody waits for what goes on: from now to the end, all others run before it."""
+        self._is_awaited = False
+        self._isolate.make_way(is_busy=True)
+
     def stop(self) -> None:
         """Measure no more."""
         self._watches.discard(self)
-        if self._is_busy:
+        if self._is_busy or not self._is_awaited:
+            self._is_awaited = True
             self._set_busy(is_busy=False)
 
     def look(self, now_s: float) -> None:
@@ -198,9 +205,10 @@ class Watch:
         return pause_ns
 
     def _set_busy(self, *, is_busy: bool) -> None:
-        self._is_busy = is_busy
-        self._isolate.make_way(is_busy=is_busy)
-        self._on_busy(is_busy)
+        was_busy, self._is_busy = self._is_busy, is_busy
+        self._isolate.make_way(is_busy=is_busy or not self._is_awaited)
+        if is_busy != was_busy:
+            self._on_busy(is_busy)
 
     def _set_due(self) -> None:
         self.due_s = min(self._cpu_due_s, self._wall_end_s)

@@ -121,3 +121,27 @@ async def test_a_run_that_waits_is_looked_at_ever_less() -> None:
     assert all(later == 2 * sooner for sooner, later in itertools.pairwise(pauses))
     running.stop()
     assert isolate.said.empty()
+
+
+async def test_what_nobody_waits_for_stays_behind_the_others() -> None:
+    """From the response to its end, also while it waits; but it counts as busy only if it is."""
+    isolate, told = Clocked(), list[bool]()
+    running = Watch(
+        cast("Isolate", isolate),
+        cpu_ms=60_000,
+        wall_ms=60_000,
+        on_overrun=lambda _outcome: None,
+        on_busy=told.append,
+    )
+    running.start()
+    running.step_back()
+    assert isolate.said.get_nowait() is True
+    isolate.used_ms, isolate.waits = BUSY_MS, False
+    async with asyncio.timeout(20):
+        assert await isolate.said.get() is True
+        isolate.waits = True
+        assert await isolate.said.get() is True
+    assert told == [True, False]
+    running.stop()
+    assert isolate.said.get_nowait() is False
+    assert told == [True, False]
