@@ -80,9 +80,10 @@ class Gate:
 
     def _lower(self, name: Name, places: int) -> None:
         """Count so many less, and give what is free to who waits."""
-        self._running[name] -= places
-        if not self._running[name]:
-            del self._running[name]
+        if left := self._running.get(name, 0) - places:
+            self._running[name] = left
+        else:
+            self._running.pop(name, None)
         while (following := self._next()) is not None:
             place = self._pop(following)
             if not place.done():

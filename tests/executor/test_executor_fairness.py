@@ -125,6 +125,17 @@ async def test_invocations_long_at_work_fill_their_workers_bound() -> None:
     assert name not in gate._running
 
 
+async def test_one_without_a_place_may_be_long_at_work() -> None:
+    """As a worker that another calls, beside others of the same worker that come and go, and where
+    the bound is too small to be counted against: it holds nothing in the end."""
+    gate, name = Gate(10, running=2, waiting=10, in_line=100), ("a", "callee")
+    gate.burden(name, is_busy=True)
+    assert gate.enter_now(name)
+    gate.leave(name)
+    gate.burden(name, is_busy=False)
+    assert name not in gate._running
+
+
 async def test_lines_are_bounded() -> None:
     """Each by itself; and of all who wait, no worker and no namespace is more than a share. The
     first of a worker may always wait."""
