@@ -1,0 +1,99 @@
+"""docs/compatibility.md says what the code does: its tables are held to the routes and structs."""
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from control.openapi import PATH, routes
+from control.paths import API
+from control.rules.bindings import Shown
+from control.rules.metadata import UploadMetadata
+
+PAGE = Path(__file__).parents[2] / "docs" / "compatibility.md"
+ROW = re.compile(r"^\| (?P<what>.+?) \| (?P<state>same|differs|absent) \| (?P<note>.*?) ?\|$")
+PLACES = {
+    "A": "/accounts/{}",
+    "N": "/accounts/{}/workers/dispatch/namespaces/{}",
+    "S": "/accounts/{}/workers/dispatch/namespaces/{}/scripts/{}",
+    "K": "/accounts/{}/storage/kv/namespaces",
+}
+OURS = [
+    "PATCH N",
+    "GET S/logs",
+    "GET S/tail",
+    "GET A/workers/dispatch/hostnames",
+    *(f"{method} A/workers/dispatch/hostnames/{{}}" for method in ("GET", "PUT", "DELETE")),
+    "DELETE K/{}/bulk",  # in a note
+    f"GET {PATH}",
+]
+
+Rows = list[tuple[str, str]]
+
+
+def rows(section: str) -> Rows:
+    """Of a section's table: each name in backticks, and the state of its row."""
+    text = PAGE.read_text().partition(f"# {section}\n")[2].partition("\n#")[0]
+    found = [row for line in text.splitlines() if (row := ROW.match(line))]
+    return [(name, row["state"]) for row in found for name in re.findall(r"`([^`]+)`", row["what"])]
+
+
+def whole(endpoint: str) -> str:
+    """An endpoint without its abbreviation and parameters' names."""
+    method, path = endpoint.split(" ")
+    place, slash, rest = path.partition("/")
+    path = f"{PLACES[place]}{slash}{rest}" if place else path
+    return f"{method} {re.sub(r'{[^}]*}', '{}', path)}"
+
+
+@pytest.fixture
+def endpoints() -> Rows:
+    names = re.findall(r"^## (.*)$", PAGE.read_text(), re.MULTILINE)
+    found = [row for name in names for row in rows(name)]
+    return [(whole(name), state) for name, state in found if re.match(r"[A-Z]{3,} [/A-Z]", name)]
+
+
+@pytest.fixture
+def served(app: Flask) -> set[str]:
+    return {whole(f"{route.method} {route.path}") for route in routes(app)}
+
+
+def test_what_is_served_is_there(endpoints: Rows, served: set[str]) -> None:
+    """Each endpoint marked "same" or "differs" is a route; each route is in a table, or ours."""
+    claimed = {endpoint for endpoint, state in endpoints if state != "absent"}
+    assert len(claimed) > 40
+    assert claimed <= served
+    assert served == claimed | {whole(endpoint) for endpoint in OURS}
+
+
+def test_what_is_absent_is_not(app: Flask, endpoints: Rows, served: set[str]) -> None:
+    """None marked "absent" is a route, also by its beginning; no endpoint is there twice."""
+    absent = {endpoint for endpoint, state in endpoints if state == "absent"}
+    assert len(absent) > 20
+    assert not absent & served
+    names = [endpoint for endpoint, _ in endpoints]
+    assert len(names) == len(set(names))
+    for product in ("D1, R2, queues", "Custom hostnames"):
+        for beginning, state in rows(product):
+            path = whole(f"GET {beginning}").removeprefix("GET ")
+            assert state == "absent"
+            assert not any(path in endpoint for endpoint in served)
+            answer = app.test_client().get(API + path.replace("{}", "x"))
+            assert answer.status_code == 404
+
+
+def test_fields_of_an_upload() -> None:
+    """The fields of an upload that are not absent are those that the code knows."""
+    said = rows("Metadata of an upload")
+    assert {name for name, state in said if state != "absent"} == set(
+        UploadMetadata.__struct_fields__
+    )
+
+
+def test_types_of_bindings() -> None:
+    """The binding types that are not absent are those that the code knows."""
+    schema = Shown.__metadata__[0].extra_json_schema
+    shown = set(schema["properties"]["type"]["enum"])
+    said = {name for name, state in rows("Bindings") if state != "absent"}
+    assert said == shown | {"inherit"}
