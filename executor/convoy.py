@@ -6,7 +6,9 @@ that is about to serve one has answered quickly for a while, the next few are se
 them one after the other.
 
 Nothing begins in an isolate before it has said that it is done with the one before. So those that
-are behind when it dies, or is ended, have not begun, and run elsewhere. One that waits for
+are behind when it dies, or is ended, have not begun, and run elsewhere; or what they did there was
+heard by nobody: all that an invocation does to the world are its calls, which are served only when
+the one before is over. One that waits for
 something says that it will not come to those behind it (``Declined``), and they run elsewhere, too.
 Only one that computes for long, where all before were quick, keeps the few behind it waiting.
 """
@@ -59,9 +61,9 @@ class Convoy:
         started: list[bytes] = []
         while len(started) < BEHIND and (one := turns.take_first(name, like=leader)) is not None:
             follower = cast("Follower", one)  # as the leader is
-            started.append(follower.invoke_packed())
-            follower.go_behind()
             self._behind.append(follower)
+            follower.go_behind()
+            started.append(follower.invoke_packed())
         return b"".join(started)
 
     def next(self) -> Follower:

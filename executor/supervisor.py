@@ -36,7 +36,8 @@ from executor.egress.guard import HostRules
 from executor.egress.network import Resolve, Resolver
 from executor.gate import Gate
 from executor.hop import LocalSink
-from executor.invocation import Answerer, Run
+from executor.host import Answerer
+from executor.invocation import Run
 from executor.isolate import frames
 from executor.isolates import Isolate
 from executor.notes import Notes

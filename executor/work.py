@@ -89,6 +89,15 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
             self.outbound.script,
         )
 
+    def asked(self, log_bytes: int) -> frames.Invoke:
+        """What the isolate is asked to do."""
+        invoke = self.invoke
+        if invoke.log_bytes != log_bytes:
+            invoke = msgspec.structs.replace(invoke, log_bytes=log_bytes)
+        if self.is_outbound and self.outbound is not None:
+            return msgspec.structs.replace(invoke, env=self.outbound.parameters)
+        return invoke
+
 
 class Sink(Protocol):
     """Where the response goes."""

@@ -1,7 +1,8 @@
 """Invocations sent along behind another: who begins where, and what becomes of them if not."""
 
 import asyncio
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ class Line:
         """One more."""
         sink = FakeSink()
         name = str(len(self.runs))
-        invoke = frames.Invoke(url=f"http://{name}/")
-        run = Run(self.host, work(id=name, invoke=invoke, **more), sink)  # type: ignore[arg-type]
+        values = {"invoke": frames.Invoke(url=f"http://{name}/"), **more}
+        run = Run(self.host, work(id=name, **values), sink)  # type: ignore[arg-type]
         run.start(lambda rest: self._tasks.append(asyncio.create_task(rest)))
         self.runs.append(run)
         self.sinks.append(sink)
@@ -195,6 +196,41 @@ async def test_a_client_that_goes_away_while_behind(host: FakeHost, line: Line) 
     first_answers.set()
     await line.over(3)
     assert line.answers == [b"http://0/", Outcome.CANCELED, b"http://2/"]
+
+
+async def test_one_that_cannot_be_sent_along_is_not_lost(host: FakeHost, line: Line) -> None:
+    """It ends, alone, as does the one that would have taken it along; the others are served."""
+    host._scripts += [good] * 4
+    line.join()
+    line.join(invoke=frames.Invoke(cf={"no": object()}))
+    line.join()
+    line.turns.pop().end()
+    await line.over(3)
+    assert line.answers == [Outcome.INTERNAL, Outcome.INTERNAL, b"http://2/"]
+
+
+async def test_an_error_of_ours_ends_nobody_elses(
+    host: FakeHost, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While those behind one are about to be served: each ends all the same, once."""
+    monkeypatch.setattr(host.watches, "add", _fail_once(host.watches.add, at=2))
+    host._scripts += [good] * 2
+    for _ in range(3):
+        line.join()
+    line.turns.pop().end()
+    await line.over(3)
+    assert line.answers == [b"http://0/", Outcome.INTERNAL, b"http://2/"]
+
+
+def _fail_once(call: Callable[..., None], *, at: int) -> Callable[..., None]:
+    count = itertools.count(1)
+
+    def calls(*arguments: Any) -> None:
+        if next(count) == at:
+            raise RuntimeError("a limit cannot be watched")
+        call(*arguments)
+
+    return calls
 
 
 COUNT, WAVE, ENDLESS = 600, 30, 470

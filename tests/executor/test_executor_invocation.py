@@ -448,9 +448,10 @@ async def test_a_client_that_goes_away_after_the_end() -> None:
         isolate.say(frames.Done())
 
     host = FakeHost(script)
-    one = Run(host, work(), FakeSink())  # type: ignore[arg-type]
+    sink = FakeSink()
+    one = Run(host, work(), sink)  # type: ignore[arg-type]
     task = asyncio.create_task(one.run())
-    await until(lambda: one.is_answered)
+    await until(lambda: bool(sink.said))
     one.cancel()
     finish.set()
     await asyncio.wait_for(task, 5)
