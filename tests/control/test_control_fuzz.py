@@ -1,0 +1,219 @@
+"""schemathesis sends the API what its document allows, and what it does not, to every operation.
+
+What answers is the real application: registry, blobs and Valkey; only the compiler is a fake.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as hypothesis_settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from cloister.registry import NewVersion, Registry
+from cloister.settings import Settings
+
+ACCOUNT = "a" * 32
+TOKEN = "test-token-0123456789abcdef"
+NAMESPACE = "production"
+SCRIPT = "hello"
+HOSTNAME = "shop.example.org"
+
+SEED = 1
+CASES = 6
+"""For each operation and mode."""
+
+N = "/accounts/{account_id}/workers/dispatch/namespaces"
+S = f"{N}/{{namespace}}/scripts/{{script}}"
+H = "/accounts/{account_id}/workers/dispatch/hostnames/{hostname}"
+T = "/accounts/{account_id}/tokens"
+K = "/accounts/{account_id}/storage/kv/namespaces/{kv_id}"
+CODE = {
+    "files": {
+        "metadata": (None, b'{"main_module": "worker.py", "tags": ["x"]}', "application/json"),
+        "worker.py": ("worker.py", b"x = 1", "text/x-python"),
+    }
+}
+SECRET = {"type": "secret_text", "name": "KEY", "text": "hush"}
+BY_HAND: list[tuple[str, str, dict[str, Any]]] = [
+    ("POST", T, {"json": {"name": "ci"}}),
+    ("GET", f"{T}/{{token_id}}", {}),
+    ("DELETE", f"{T}/{{token_id}}", {}),
+    ("POST", N, {"json": {"name": "staging", "outbound": {"service": "out"}}}),
+    ("PUT", S, CODE),
+    ("PUT", f"{S}/content", CODE),
+    ("PUT", f"{S}/secrets", {"json": SECRET}),
+    ("GET", f"{S}/secrets/{{name}}", {}),
+    ("DELETE", f"{S}/secrets/{{name}}", {}),
+    ("PUT", f"{S}/tags", {"json": ["a", "b"]}),
+    ("PUT", f"{S}/tags/{{tag}}", {}),
+    ("PUT", H, {"json": {"namespace": NAMESPACE, "script": SCRIPT}}),
+    ("DELETE", f"{N}/{{namespace}}/scripts", {"params": {"tags": "x:yes"}}),
+    ("PUT", K, {"json": {"title": "renamed"}}),
+    ("GET", f"{K}/values/{{key}}", {}),
+    ("GET", f"{K}/metadata/{{key}}", {}),
+]
+"""Operations for which generated names or bodies seldom make sense, and requests that do."""
+
+CONFIG = schemathesis.Config.from_dict(
+    {
+        "generation": {
+            "allow-extra-parameters": False,  # they are ignored, as the product ignores them
+            "with-security-parameters": False,  # every case has a good token
+            "codec": "utf-8",
+        },
+        "checks": {"negative_data_rejection": {"expected-statuses": ["4xx"]}},
+    }
+)
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return replace(settings, api_requests=0)
+
+
+@pytest.fixture
+def stopping() -> threading.Event:
+    """Set: a tail ends as soon as it has begun."""
+    event = threading.Event()
+    event.set()
+    return event
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What the operations are about, put back before each case as cases delete it."""
+
+    registry: Registry
+    version: NewVersion
+
+    def restore(self) -> dict[str, str]:
+        """The paths' parameters that name what there is."""
+        names = [found.name for found in self.registry.namespaces.list(ACCOUNT)]
+        if NAMESPACE not in names:
+            self.registry.namespaces.create(ACCOUNT, NAMESPACE)
+        namespace = self.registry.namespaces.get(ACCOUNT, NAMESPACE)
+        if self.registry.resolve(NAMESPACE, SCRIPT) is None:
+            self.registry.scripts.put_version(namespace.id, SCRIPT, self.version)
+        self.registry.hostnames.put(ACCOUNT, HOSTNAME, namespace=NAMESPACE, script=SCRIPT)
+        stores = self.registry.kv.namespaces.list(ACCOUNT).items
+        store = stores[0] if stores else self.registry.kv.namespaces.create(ACCOUNT, "store")
+        self.registry.kv.put(store.id, "key", b"1")
+        return {
+            "account_id": ACCOUNT,
+            "namespace": namespace.name,
+            "script": SCRIPT,
+            "hostname": HOSTNAME,
+            "kv_id": store.id,
+        }
+
+
+@pytest.fixture
+def world(registry: Registry, upload: Callable[..., httpx.Response]) -> World:
+    assert upload(SCRIPT, bindings=[SECRET]).is_success
+    namespace = registry.namespaces.get(ACCOUNT, NAMESPACE)
+    version = registry.scripts.uploaded(namespace.id, SCRIPT)
+    assert version is not None
+    return World(registry=registry, version=version)
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as opened:
+        opened.trust_env = False
+        opened.headers["Authorization"] = f"Bearer {TOKEN}"
+        yield opened
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+def test_every_operation(
+    url: str, world: World, session: requests.Session, mode: GenerationMode
+) -> None:
+    """No answer is a 5xx; each is as the document says; what the document rules out is a 4xx."""
+    base = f"{url}/client/v4"
+    document = session.get(f"{base}/openapi.json").json()
+    answered: dict[str, set[int]] = {}
+    faults: list[BaseExceptionGroup[Any]] = []
+    for result in schemathesis.openapi.from_dict(document, config=CONFIG).get_all_operations():
+        operation = result.ok()
+        if mode is GenerationMode.NEGATIVE and not can_be_wrong(document, operation):
+            continue
+        statuses = answered[operation.label] = set()
+        try:
+            statuses.update(drive(operation, mode, world, base_url=base, session=session))
+        except BaseExceptionGroup as exc:
+            faults.append(exc)
+    if faults:
+        raise BaseExceptionGroup("these operations do not hold", faults)
+    if mode is GenerationMode.POSITIVE:
+        assert len(answered) == sum(len(methods) for methods in document["paths"].values())
+        unserved = {label for label, statuses in answered.items() if 200 not in statuses}
+        assert unserved <= {f"{method} {path}" for method, path, _ in BY_HAND}
+
+
+def can_be_wrong(document: dict[str, Any], operation: Any) -> bool:
+    """Whether the document rules anything out: any text does as a name or a filter."""
+    said = document["paths"][operation.path][operation.method]
+    free = all(parameter["schema"].get("type") == "string" for parameter in said["parameters"])
+    return "requestBody" in said or not free
+
+
+def drive(operation: Any, mode: GenerationMode, world: World, **call: Any) -> list[int]:
+    """Send an operation's cases, on what the world has; their statuses."""
+    path = {parameter.name for parameter in operation.path_parameters}
+    known = {name: value for name, value in world.restore().items() if name in path}
+    statuses: list[int] = []
+
+    @seed(SEED)
+    @hypothesis_settings(
+        max_examples=CASES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode, path_parameters=known))
+    def send(case: Any) -> None:
+        world.restore()
+        statuses.append(case.call_and_validate(checks=CHECKS, **call).status_code)
+
+    send()
+    return statuses
+
+
+def test_operations_that_take_more_than_chance(
+    url: str, world: World, registry: Registry, session: requests.Session
+) -> None:
+    """What generated cases seldom get served is served, and is as the document says."""
+    base = f"{url}/client/v4"
+    document = session.get(f"{base}/openapi.json").json()
+    schema = schemathesis.openapi.from_dict(document, config=CONFIG)
+    token = registry.tokens.create(ACCOUNT, "short-lived").token
+    for method, path, request in BY_HAND:
+        names = world.restore() | {"token_id": token.id, "name": "KEY", "tag": "x", "key": "key"}
+        answer = session.request(method, base + path.format(**names), **request)
+        assert answer.status_code == 200, (method, path, answer.text)
+        schema[path][method].validate_response(answer)
