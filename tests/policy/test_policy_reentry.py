@@ -164,3 +164,113 @@ for value in (OrderedDict(long), Counter(long), ChainMap(long), UserDict(long), 
     print(pprint.pformat(value))
 """
     assert "\n".join(cell.run(source).log).splitlines() == cell.run_plain(source)
+
+
+CALLED_BACK = {
+    "a sum so far": """
+class Number:
+    def __add__(self, other):
+        if armed: armed.pop(); next(sums); return NotImplemented
+        return 1
+class Other:
+    def __radd__(self, other): kept.append(type(other).__name__); return 1
+def numbers():
+    yield Number()
+    for _ in range(3): yield Other()
+sums = itertools.accumulate(numbers())
+next(sums)
+armed.append(1)
+try: next(sums)
+except ValueError: print("refused")
+""",
+    "a count": """
+class Number:
+    def __float__(self): return 1.0
+    def __add__(self, other):
+        if armed: armed.pop(); kept.append(next(counting))
+        return Number()
+counting = itertools.count(Number(), 1.5)
+next(counting)
+armed.append(1)
+try: next(counting)
+except ValueError: print("refused")
+""",
+    "a count that was made of another": """
+class Number(int):
+    def __add__(self, other): kept.append(next(counting)); return 1
+counting = type(itertools.count())(Number())
+next(counting)
+try: next(counting)
+except ValueError: print("refused")
+""",
+    "what is counted": """
+class Number:
+    def __add__(self, other): counts.clear(); return NotImplemented
+counts = collections.Counter()
+counts["a"] = Number()
+try: counts.update(["a"])
+except TypeError: print("refused")
+""",
+    "a line": """
+class Lines:
+    def __iter__(self): return self
+    def __next__(self): return next(reader)
+reader = csv.reader(Lines())
+try: next(reader)
+except ValueError: print("refused")
+""",
+    "a line of a dictionary": """
+class Lines:
+    def __iter__(self): return self
+    def __next__(self):
+        armed.append(1)
+        return "a,b" if len(armed) == 1 else next(reader)
+reader = csv.DictReader(Lines())
+try: next(reader)
+except ValueError: print("refused")
+""",
+    "a cache of time zones": """
+class Key(str):
+    __hash__ = str.__hash__
+    def __eq__(self, other): zoneinfo.ZoneInfo.clear_cache(); return str.__eq__(self, other)
+for name in ("UTC", "Europe/Paris", "Asia/Tokyo") * 3:
+    zoneinfo.ZoneInfo(Key(name)), type(zoneinfo.ZoneInfo("UTC"))(Key(name))
+print("refused")
+""",
+}
+
+
+@pytest.mark.parametrize("attempt", CALLED_BACK.values(), ids=CALLED_BACK.keys())
+def test_what_calls_the_worker_is_not_called_back(cell: Cell, attempt: str) -> None:
+    """Operators, iterators and keys of the worker's own use what is amid a call of them."""
+    cell.prints(
+        f"import collections, csv, itertools, zoneinfo\nkept, armed = [], []\n{attempt}", "refused"
+    )
+
+
+def test_iterators_counters_readers_and_zones(cell: Cell) -> None:
+    """In ordinary use they are what plain CPython has."""
+    source = """
+import collections, csv, datetime, fractions, io, itertools, operator, statistics, zoneinfo
+print(list(itertools.accumulate([1, 2, 3])), list(itertools.accumulate([])))
+print(list(itertools.accumulate([2, 3, 4], operator.mul, initial=5)))
+print(list(itertools.accumulate("ab")), list(itertools.accumulate([None])))
+print(list(itertools.islice(itertools.count(3, 2), 3)), next(itertools.count()))
+print(list(itertools.islice(itertools.count(fractions.Fraction(1, 2)), 2)))
+print(list(itertools.islice(itertools.count(0.5, step=0.5), 2)), itertools.count(7))
+print(collections.Counter("abca"), collections.Counter(["x", "y", "x"]), statistics.mode([1, 2, 2]))
+counts = collections.Counter(a=1)
+counts.update("aab")
+counts.subtract(["b"])
+print(counts, collections.Counter({"a": 2}), collections.Counter(iter("aa")))
+print(list(csv.reader(['a,"b', 'c"', "d;e"])), list(csv.reader(io.StringIO("a;b"), delimiter=";")))
+reader = csv.DictReader(io.StringIO("a,b\\n1,2\\n"))
+print(list(reader), reader.fieldnames, reader.line_num)
+paris = zoneinfo.ZoneInfo("Europe/Paris")
+print(paris, paris.key, repr(paris), paris is zoneinfo.ZoneInfo("Europe/Paris"))
+print(datetime.datetime(2024, 7, 1, tzinfo=paris).isoformat(), isinstance(paris, zoneinfo.ZoneInfo))
+print(zoneinfo.ZoneInfo.no_cache("UTC") is zoneinfo.ZoneInfo("UTC"))
+try: zoneinfo.ZoneInfo("No/Where")
+except zoneinfo.ZoneInfoNotFoundError as error: print(error)
+"""
+    assert cell.run(source).log == cell.run_plain(source)

@@ -7,6 +7,7 @@ nothing runs.
 import asyncio
 import collections
 import copy
+import csv
 import dataclasses
 import enum
 import functools
@@ -34,6 +35,7 @@ from executor.isolate.policy.facades import (
     functional,
     injected,
     ordered,
+    reentrant,
     structures,
     tasks,
 )
@@ -111,6 +113,8 @@ def _guard_collections() -> None:
     for kind in (collections.UserDict, collections.UserList):
         _replace(kind, "__copy__", copying.copy_of_user)
     _replace(collections, "namedtuple", structures.namedtuple)
+    _replace(collections, "_count_elements", reentrant.count_elements)
+    _replace(csv, "reader", reentrant.reader)
     _replace(inspect, "OrderedDict", ordered.OrderedDict)  # workers copy it from a signature
     _replace(collections.UserString, "format", formatting.user_string_format)
     _replace(collections.UserString, "format_map", formatting.user_string_format_map)

@@ -57,9 +57,15 @@ def stand_in(
     *,
     make: Callable[..., Any] | None = None,
     also: tuple[type, ...] = (),
+    methods: dict[str, Callable[..., Any]] | None = None,
 ) -> type:
-    """What workers see of a type, and of its subclasses ``also``; ``make`` answers calls of it."""
-    stand = _Stand(name or real.__name__, (), {"__slots__": (), "__doc__": real.__doc__})
+    """What workers see of a type, and of its subclasses ``also``.
+
+    ``make`` answers calls of it, and the ``methods`` are those that are called on it itself.
+    """
+    static = {called: staticmethod(method) for called, method in (methods or {}).items()}
+    namespace = {"__slots__": (), "__doc__": real.__doc__, **static}
+    stand = _Stand(name or real.__name__, (), namespace)
     _REAL[stand] = real
     _STANDS.update(dict.fromkeys((real, *also), stand))
     if make is not None:

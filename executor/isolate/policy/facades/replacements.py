@@ -14,6 +14,7 @@ from executor.isolate.policy.facades import (
     logconfig,
     loggers,
     mail,
+    reentrant,
     reports,
     signatures,
     structures,
@@ -58,6 +59,7 @@ REPLACEMENTS: dict[str, dict[str, Any]] = {
     "concurrent.futures": threads.FUTURES,
     "contextlib": reports.CONTEXTLIB,
     "contextvars": tasks.CONTEXTVARS,
+    "csv": reentrant.CSV,
     "copy": {"copy": copying.copy, "deepcopy": copying.deepcopy},
     "dataclasses": structures.DATACLASSES,
     "email": mail.EMAIL,
@@ -71,6 +73,7 @@ REPLACEMENTS: dict[str, dict[str, Any]] = {
     "importlib": system.IMPORTLIB,
     "inspect": signatures.INSPECT,
     "io": files.IO,
+    "itertools": reentrant.ITERTOOLS,
     "logging": loggers.LOGGING,
     "logging.config": logconfig.LOGGING_CONFIG,
     "lzma": compression.LZMA,
@@ -90,6 +93,7 @@ REPLACEMENTS: dict[str, dict[str, Any]] = {
     "warnings": reports.WARNINGS,
     "xml.etree.ElementTree": trees.ETREE,
     "zlib": compression.ZLIB,
+    "zoneinfo": reentrant.ZONEINFO,
 }
 
 REAL_NAMES: dict[str, str] = {"os.path": posixpath.__name__, "unittest": testing.__name__}
