@@ -21,8 +21,8 @@ LIST_LIMIT = 1_000
 class HostnameTarget(msgspec.Struct, frozen=True, kw_only=True):
     """Where a hostname is to lead."""
 
-    namespace: str
-    script: str
+    namespace: names.Name
+    script: names.Name
 
 
 class Hostname(msgspec.Struct, frozen=True, kw_only=True):

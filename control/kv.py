@@ -22,6 +22,7 @@ from control.errors import (
 from control.house import house
 from control.operation import ANY, FORM, operation
 from control.paths import ACCOUNT
+from control.rules import names
 
 blueprint = Blueprint("kv", __name__)
 
@@ -36,7 +37,7 @@ SHORTEST_TTL_S = 60
 class KvTitle(msgspec.Struct, frozen=True, kw_only=True):
     """What a namespace is to be called."""
 
-    title: str
+    title: names.Title
 
 
 class NewKvNamespace(KvTitle, frozen=True, kw_only=True):

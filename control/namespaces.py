@@ -33,9 +33,9 @@ blueprint = Blueprint("namespaces", __name__)
 class Outbound(msgspec.Struct, frozen=True, kw_only=True):
     """Whom the scripts' fetch() goes through: a worker, by default of the same namespace."""
 
-    service: str
+    service: names.Name
     namespace: str | None = None
-    parameters: list[str] | None = None
+    parameters: list[names.BindingName] | None = None
 
 
 class Egress(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ _Limits = limits.Said
 class NamespaceChanges(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be different; what is missing stays as it is."""
 
-    name: str | None = None
+    name: names.Name | None = None
     trusted_workers: bool | None = None
     fresh_isolates: bool | None = None
     limits: _Limits | UnsetType = UNSET
@@ -63,7 +63,7 @@ class NamespaceChanges(msgspec.Struct, frozen=True, kw_only=True):
 class NewNamespace(NamespaceChanges, frozen=True, kw_only=True):
     """A namespace to be made."""
 
-    name: str
+    name: names.Name
 
 
 class Namespace(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from control.errors import BINDING_NOT_FOUND, BINDING_TWICE, SCRIPT_NOT_FOUND, R
 from control.house import house
 from control.operation import JSON, operation
 from control.paths import SCRIPT, namespace_of, script_of
-from control.rules import bindings
+from control.rules import bindings, names
 
 blueprint = Blueprint("secrets", __name__)
 
@@ -27,7 +27,7 @@ ENCODED = {"url_encoded": fields.Flag()}
 class SecretName(msgspec.Struct, frozen=True, kw_only=True):
     """A secret without its text."""
 
-    name: str
+    name: names.BindingName
     type: Literal["secret_text"]
 
 

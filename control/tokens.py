@@ -23,7 +23,7 @@ from control.errors import (
 from control.house import house
 from control.operation import operation
 from control.paths import ACCOUNT
-from control.rules import policies
+from control.rules import names, policies
 from control.rules.policies import Policy
 
 blueprint = Blueprint("tokens", __name__)
@@ -35,7 +35,7 @@ ONE = f"{BASE}/<token_id>"
 class NewToken(msgspec.Struct, frozen=True, kw_only=True):
     """A token to be made. Without policies or restrictions it may do everything in the account."""
 
-    name: str
+    name: names.Title
     policies: list[Policy] | None = None
     read_only: bool | None = None
     namespace: str | None = None

@@ -1,8 +1,11 @@
 """Names of workers, namespaces and bindings. A worker or namespace is also a host name label."""
 
 import re
+from typing import Annotated
 
-from cloister.registry.names import NAME
+from msgspec import Meta
+
+from cloister.registry.names import NAME, TITLE_CHARACTERS
 from control.errors import (
     BAD_SCRIPT_NAME,
     BINDING_NAME_TOO_LONG,
@@ -16,6 +19,15 @@ from control.errors import (
 MAX_BINDING_NAME = 255
 
 _BINDING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+Name = Annotated[str, Meta(extra_json_schema={"pattern": f"^{NAME.pattern}$"})]
+"""A worker's or namespace's name as it comes, to be checked by the two functions below."""
+
+BindingName = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_BINDING.pattern}$"})]
+"""A binding's name as it comes, for :func:`binding_name` to check."""
+
+Title = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": TITLE_CHARACTERS})]
+"""A title as it comes; the registry checks it."""
 
 
 def script_name(name: str) -> str:
