@@ -5,13 +5,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
 from flask import Blueprint, Flask, Response, current_app
 from werkzeug.routing import Rule
 
+from cloister import __version__
 from control import envelope, errors, operation
 from control.converters import Everything
 from control.operation import JSON, Operation
@@ -46,22 +46,31 @@ class Route:
         return operation.of(self.view)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Document:
+    """Made once: whoever asks for it need not be known."""
+
+    made: Schema
+    encoded: bytes
+
+
 @blueprint.get(PATH)
 @operation.operation(gives={JSON: dict[str, Any]})
 def document() -> Response:
     """This document. Needs no token."""
-    return Response(msgspec.json.encode(of_app()), mimetype=JSON)
+    return Response(current_app.extensions[_KEY].encoded, mimetype=JSON)
 
 
 def install(app: Flask) -> None:
     """Make the document of all routes that the app has by now."""
-    app.extensions[_KEY] = _document(list(routes(app)))
+    made = _document(list(routes(app)))
+    app.extensions[_KEY] = _Document(made=made, encoded=msgspec.json.encode(made))
 
 
 def of_app() -> Schema:
     """The document of the app that serves the current request."""
-    found: Schema = current_app.extensions[_KEY]
-    return found
+    found: _Document = current_app.extensions[_KEY]
+    return found.made
 
 
 def problems() -> list[errors.Problem]:
@@ -94,7 +103,7 @@ def _document(found: list[Route]) -> Schema:
         "openapi": "3.1.0",
         "info": {
             "title": "Cloister's management API",
-            "version": version("cloister"),
+            "version": __version__,
             "description": "Cloudflare's REST API for Workers for Platforms and KV, self-hosted.",
         },
         "servers": [{"url": API}],

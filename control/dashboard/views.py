@@ -7,6 +7,7 @@ import msgspec
 from flask import (
     Blueprint,
     Response,
+    current_app,
     g,
     make_response,
     redirect,
@@ -43,6 +44,8 @@ FORM_BYTES = 64 * 1024
 WORKERS_A_PAGE = 50
 INVOCATIONS = 25
 HOSTNAMES = 20
+
+_API_PAGE = "cloister.api_page"
 
 _PUBLIC = frozenset({"dashboard.sign_in", "dashboard.style", "dashboard.icon", "dashboard.api"})
 
@@ -112,8 +115,13 @@ def sign_in() -> Any:
 
 @blueprint.get("/api")
 def api() -> str:
-    """The API's document, for people; like it, for everybody."""
-    return render_template("api.html", document=openapi.of_app(), problems=openapi.problems())
+    """The API's document, for people; like it, for everybody, and so made once."""
+    if _API_PAGE not in current_app.extensions:
+        current_app.extensions[_API_PAGE] = render_template(
+            "api.html", document=openapi.of_app(), problems=openapi.problems()
+        )
+    page: str = current_app.extensions[_API_PAGE]
+    return page
 
 
 @blueprint.post("/sign-out")
