@@ -10,7 +10,8 @@ are behind when it dies, or is ended, have not begun, and run elsewhere; or what
 heard by nobody: all that an invocation does to the world are its calls, which are served only when
 the one before is over. One that waits for
 something says that it will not come to those behind it (``Declined``), and they run elsewhere, too.
-Only one that computes for long, where all before were quick, keeps the few behind it waiting.
+Only one that computes for long, or whose client is slow to take a long response, where all before
+were quick, keeps the few behind it waiting.
 """
 
 from collections import deque
