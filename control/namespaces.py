@@ -93,9 +93,7 @@ def create(account_id: str, body: bodies.Body[NewNamespace]) -> Response:
     _check_language(said, RESTRICTED)
     changes = _changes(said)
     with translated(NAMESPACE_NOT_FOUND):
-        made = house().registry.namespaces.create(account_id, name)
-        if changes:
-            made = house().registry.namespaces.update(account_id, name, **changes)
+        made = house().registry.namespaces.create(account_id, name, **changes)
     return envelope.success(shape(made))
 
 

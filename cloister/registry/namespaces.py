@@ -30,14 +30,23 @@ class Namespaces:
         self._database = database
 
     def create(
-        self, account_id: str, name: str, *, trusted: bool = False, limits: Limits = NO_LIMITS
+        self,
+        account_id: str,
+        name: str,
+        *,
+        trusted: bool = False,
+        limits: Limits = NO_LIMITS,
+        outbound: OutboundRule | None = None,
+        egress_allow: builtins.list[str] | Unset = UNSET,
+        egress_deny: builtins.list[str] | Unset = UNSET,
+        fresh_isolates: bool = False,
     ) -> NamespaceDetail:
-        """Make a namespace.
+        """Make a namespace, in one transaction.
 
         Raises:
-            Invalid: the name may not be one.
+            Invalid: the name may not be one, or a list is too long.
             Conflict: the name is taken, in this account or another.
-            NotFound: there is no such account.
+            NotFound: there is no such account, or no namespace that ``outbound`` names.
         """
         row = Namespace(
             id=new_uuid(),
@@ -49,7 +58,7 @@ class Namespaces:
             egress_allow=[],
             egress_deny=[],
             language=RESTRICTED,
-            fresh_isolates=False,
+            fresh_isolates=fresh_isolates,
             created_at=(now := now_ms()),
             modified_at=now,
         )
@@ -57,6 +66,9 @@ class Namespaces:
             with self._database.write() as work:
                 if work.get(Account, account_id) is None:
                     raise NotFound("No account has this id.")
+                _alone(work, account_id)
+                row.outbound = _stored_rule(work, row, outbound)
+                _assign(row, egress_allow=_few(egress_allow), egress_deny=_few(egress_deny))
                 work.add(row)
                 work.changed(name)
         except IntegrityError as exc:

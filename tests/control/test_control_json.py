@@ -106,3 +106,52 @@ def test_a_key_may_hold_nul(api: httpx.Client, registry: Registry) -> None:
     assert api.put(f"{kv}/values/a%00b", content=b"v").status_code == 200
     assert api.get(f"{kv}/values/a%00b").content == b"v"
     assert [key["name"] for key in api.get(f"{kv}/keys").json()["result"]] == ["a\0b"]
+
+
+def test_a_namespace_is_made_whole_or_not_at_all(api: httpx.Client) -> None:
+    """A rule that cannot be kept leaves no namespace behind; one that can is there at once."""
+    path = "/workers/dispatch/namespaces"
+    said: dict[str, Any] = {"name": "staging", "egress": {"deny": ["*"]}, "fresh_isolates": True}
+    rule = {"service": "out", "namespace": "nowhere"}
+    refused = api.post(path, json={**said, "outbound": rule})
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (404, 100119)
+    assert api.get(f"{path}/staging").status_code == 404
+    rule["namespace"] = "production"
+    made = api.post(path, json={**said, "outbound": rule}).json()["result"]
+    assert (made["outbound"]["namespace"], made["egress"]["deny"]) == ("production", ["*"])
+    assert made["fresh_isolates"] is True
+    assert api.get(f"{path}/staging").json()["result"] == made
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "pointer"),
+    [
+        (b'{"title": 5}', 10004, "/title"),
+        (b'{"title": null}', 10003, "/title"),
+        (b"{}", 10003, "/title"),
+        (b"[]", 10026, None),
+        (b"{", 10026, None),
+        (b'{"title": "t", "jurisdiction": "eu"}', 10004, "/jurisdiction"),
+    ],
+)
+def test_a_body_that_does_not_fit(
+    api: httpx.Client, body: bytes, code: int, pointer: str | None
+) -> None:
+    """What is missing, of a wrong type or no object is named; what fits is taken."""
+    refused = api.post(KV, content=body)
+    error = refused.json()["errors"][0]
+    assert (refused.status_code, error["code"]) == (400, code)
+    assert error.get("source", {}).get("pointer") == pointer
+    assert api.post(KV, content=b'{"title": "t", "more": 1, "jurisdiction": null}').is_success
+
+
+def test_a_pointer_into_lists(api: httpx.Client) -> None:
+    """The field at fault is named also deep inside."""
+    made = api.post(KV, json={"title": "t"}).json()["result"]["id"]
+    pairs = [{"key": "a", "value": "1"}, {"key": "b", "value": 2}]
+    refused = api.put(f"{KV}/{made}/bulk", json=pairs).json()["errors"][0]
+    assert refused["source"]["pointer"] == "/1/value"
+    del pairs[1]["value"]
+    missing = api.put(f"{KV}/{made}/bulk", json=pairs).json()["errors"][0]
+    assert (missing["code"], missing["source"]["pointer"]) == (10003, "/1/value")
+    assert api.get(f"{KV}/{made}/keys").json()["result"] == []
