@@ -8,10 +8,10 @@ them one after the other.
 Nothing begins in an isolate before it has said that it is done with the one before. So those that
 are behind when it dies, or is ended, have not begun, and run elsewhere; or what they did there was
 heard by nobody: all that an invocation does to the world are its calls, which are served only when
-the one before is over. One that waits for
-something says that it will not come to those behind it (``Declined``), and they run elsewhere, too.
-Only one that computes for long, or whose client is slow to take a long response, where all before
-were quick, keeps the few behind it waiting.
+the one before is over. One that waits for something says that it will not come to those behind it
+(``Declined``), and they run elsewhere, too; so does one that begins a long response, which its
+client may be slow to take. Only one that computes for long, where all before were quick, keeps the
+few behind it waiting.
 """
 
 from collections import deque

@@ -11,7 +11,7 @@ from executor_fakes import FakeHost, FakeIsolate, FakeSink, bundle, until, work
 from executor_house import House, house, worker
 
 from cloister.limits import Limits
-from cloister.messages import log_list
+from cloister.messages import EXECUTORS_CHANNEL, Cancel, Failure, encode, log_list
 from cloister.outcomes import Outcome
 from executor.convoy import BEHIND, PROVEN
 from executor.invocation import Run
@@ -268,6 +268,36 @@ def test_real_isolates_lose_and_double_nothing(own: House) -> None:
     own.wait_for(lambda: own.redis.llen(log_list("ns", "mixed")) == COUNT)
     told = [line.message[0] for trace in own.traces("ns", "mixed") for line in trace.logs]
     assert sorted(map(int, told)) == list(range(COUNT))
+
+
+BODIES = worker(
+    """
+if request.url.endswith("large"):
+    return Response(bytes(8 * 1024 * 1024))
+return Response("small")
+"""
+)
+
+
+def test_nobody_waits_behind_a_response_that_its_client_does_not_take(own: House) -> None:
+    """It is long, and nobody grants the executor more than what it may send at first: who was sent
+    along behind it is served elsewhere, while it is still open."""
+    own.namespace("ns")
+    own.deploy("ns", "bodies", BODIES)
+    large = []
+    for wave in range(2 * PROVEN):
+        sent = [own.invocation("ns", "bodies", url="http://w/small") for _ in range(12)]
+        if wave >= 2 * PROVEN - 4:
+            sent[PLACES] = own.invocation("ns", "bodies", url="http://w/large")
+            large.append(sent[PLACES])
+        own.publish(*sent)
+        assert all(own.answer(each, 10).body == b"small" for each in sent if each not in large)
+    for each in large:
+        own.redis.publish(EXECUTORS_CHANNEL, encode(Cancel(id=each.id)))
+    assert {own.answer(each).failure for each in large} == {
+        Failure(id=each.id, outcome=Outcome.RESPONSE_DISCONNECTED, message="Client closed request")
+        for each in large
+    }
 
 
 def _expected(number: int) -> tuple[Outcome | None, bytes]:
