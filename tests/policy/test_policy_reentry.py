@@ -270,6 +270,9 @@ paris = zoneinfo.ZoneInfo("Europe/Paris")
 print(paris, paris.key, repr(paris), paris is zoneinfo.ZoneInfo("Europe/Paris"))
 print(datetime.datetime(2024, 7, 1, tzinfo=paris).isoformat(), isinstance(paris, zoneinfo.ZoneInfo))
 print(zoneinfo.ZoneInfo.no_cache("UTC") is zoneinfo.ZoneInfo("UTC"))
+empty = b"TZif" + bytes(16) + (0).to_bytes(4) * 4 + (1).to_bytes(4) * 2
+empty += b"\\0\\0\\0\\0\\0\\0\\0"
+print(zoneinfo.ZoneInfo.from_file(io.BytesIO(empty), key="x"))
 try: zoneinfo.ZoneInfo("No/Where")
 except zoneinfo.ZoneInfoNotFoundError as error: print(error)
 """

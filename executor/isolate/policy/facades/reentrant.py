@@ -81,6 +81,11 @@ def _zone_without_cache(key: str) -> zoneinfo.ZoneInfo:
     return zoneinfo.ZoneInfo.no_cache(_key(key))
 
 
+def _zone_of_file(fobj: Any, /, key: str | None = None) -> zoneinfo.ZoneInfo:
+    """``ZoneInfo.from_file``."""
+    return zoneinfo.ZoneInfo.from_file(fobj, None if key is None else _key(key))
+
+
 def _clear_cache() -> None:
     """``ZoneInfo.clear_cache``."""
     zoneinfo.ZoneInfo.clear_cache()
@@ -96,7 +101,11 @@ def _key(key: Any) -> str:
 ZoneInfo = kinds.stand_in(
     zoneinfo.ZoneInfo,
     make=_zone,
-    methods={"no_cache": _zone_without_cache, "clear_cache": _clear_cache},
+    methods={
+        "no_cache": _zone_without_cache,
+        "clear_cache": _clear_cache,
+        "from_file": _zone_of_file,
+    },
 )
 
 CSV: dict[str, Any] = {"reader": reader}
