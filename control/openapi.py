@@ -212,6 +212,12 @@ def _refused() -> Schema:
     words = [f"- {each.code}, {each.status}: {each.message}" for each in problems()]
     return {
         "description": "Refused. Codes and statuses:\n\n" + "\n".join(words),
+        "headers": {
+            "Retry-After": {
+                "description": "Seconds; where the token has made too many requests.",
+                "schema": {"type": "integer"},
+            }
+        },
         "content": {JSON: {"schema": schema}},
     }
 

@@ -1,6 +1,7 @@
 """The API's rate limit: what counts, what a client is told, and what happens without Valkey."""
 
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -131,6 +132,24 @@ def test_without_valkey(
     with caplog.at_level(logging.ERROR, "control"):
         assert [ask(app).status_code for _ in range(LIMIT + 2)] == [200] * (LIMIT + 2)
     assert len([line for line in caplog.records if "not counted" in line.message]) == 1
+
+
+def test_with_a_valkey_that_hangs(
+    settings: Settings, registry: Registry, valkey: redis.Redis, tmp_path: Path
+) -> None:
+    """One request waits for it, briefly; those after it do not."""
+    path = tmp_path / "hangs.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen(10)
+        app = create_app(
+            replace(settings, redis_url=f"unix://{path}"), registry=registry, client=valkey
+        )
+        assert [ask(app).status_code for _ in range(LIMIT + 2)] == [200] * (LIMIT + 2)
+        server.accept()[0].close()
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 Retries = Callable[[int], Cloudflare]
