@@ -1,6 +1,5 @@
 """Running one handler and sending what comes of it: exactly one response, whatever it does."""
 
-import asyncio
 import inspect
 from types import CoroutineType
 from typing import Any
@@ -96,10 +95,7 @@ class Answer:
             )
             return
         channel.send(frames.Head(status=response._status, headers=headers))
-        # Twice, for the loop to look at the door: its client may be slow, and those sent behind it
-        # are to be Declined.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        channel.decline()  # its client may be slow
         async for chunk in take_chunks(body):
             for start in range(0, len(chunk), CHUNK_BYTES):
                 channel.send(frames.Chunk(data=chunk[start : start + CHUNK_BYTES]))

@@ -127,6 +127,16 @@ class Channel:
         self._arrived.clear()
         return arrived
 
+    def decline(self) -> None:
+        """Tell the executor that those that it has sent behind this invocation have to wait."""
+        while self._readable.poll(0):
+            self._take_in()
+        behind = sum(isinstance(frame, frames.Invoke) for frame in self._arrived)
+        if behind:
+            others = [frame for frame in self._arrived if not isinstance(frame, frames.Invoke)]
+            self._arrived = deque(others)
+            self.send(frames.Declined(count=behind))
+
     def _take_in(self) -> None:
         try:
             data = self._door.recv(READ_BYTES)
