@@ -98,7 +98,7 @@ class Settings:
     )
     dispatcher_processes: int = _setting(1, "Dispatcher processes of `cloister up`.", _whole)
     executor_processes: int = _setting(
-        0, "Executor processes of `cloister up`. 0 is one for each core.", _whole
+        0, "Executor processes of `cloister up`. 0 is one for every two cores.", _whole
     )
     executor_namespaces: tuple[str, ...] = _setting(
         (), "Namespaces that this executor serves. Empty serves all.", _names

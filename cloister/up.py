@@ -146,7 +146,8 @@ class Installation:
 
 def executors(settings: Settings, environment: dict[str, str]) -> list[Service]:
     """The executors of the Procfile, as services."""
-    count = settings.executor_processes or os.cpu_count() or 1
+    # Isolates compute, an executor only supervises: one keeps two cores busy.
+    count = settings.executor_processes or max(1, (os.cpu_count() or 1) // 2)
     # Celery warns of root because tasks would run as root; tenants' code does not.
     quiet = {**environment, "PYTHONWARNINGS": "ignore:You're running the worker"}
     return [
