@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from cloister.errors import CloisterError
 from cloister.outcomes import Outcome
@@ -396,4 +397,6 @@ class Run:
                     self._convoy.dissolve(frame.count)
                 case _:
                     reuse = await self._talk.hear(frame)
+            if reuse is None and self._talk.is_answered and not isolate.frames_pending:
+                cast("Watch", self.watch).step_back()  # only waitUntil work is left
         return reuse

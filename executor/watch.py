@@ -153,8 +153,9 @@ class Watch:
 
     def step_back(self) -> None:
         """Nobody waits for what goes on: from now to the end, all others run before it."""
-        self._is_awaited = False
-        self._isolate.make_way(is_busy=True)
+        if self._is_awaited:
+            self._is_awaited = False
+            self._isolate.make_way(is_busy=True)
 
     def stop(self) -> None:
         """Measure no more."""

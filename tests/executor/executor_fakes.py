@@ -41,6 +41,7 @@ class FakeIsolate:
         self.reason: str | None = None
         self.quick_answers = 0
         self.writes = 0
+        self.made_way: list[bool] = []
         self.on_frames: Callable[[], None] | None = None
         self._said: asyncio.Queue[Any] = asyncio.Queue()
         self._task = asyncio.create_task(self._play(script))
@@ -112,7 +113,7 @@ class FakeIsolate:
         return True
 
     def make_way(self, *, is_busy: bool) -> None:
-        """There is no process."""
+        self.made_way.append(is_busy)
 
     def peak_kb(self) -> int:
         return 1234

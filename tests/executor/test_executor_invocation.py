@@ -437,6 +437,24 @@ def _is_under_way(host: FakeHost, sink: FakeSink, outcome: Outcome) -> bool:
     return heard and (bool(sink.said) or outcome is Outcome.CANCELED)
 
 
+async def test_what_goes_on_after_the_response_makes_way() -> None:
+    """From the response to its end; an invocation that is over with its response does not."""
+    finish = asyncio.Event()
+
+    async def goes_on(isolate: FakeIsolate) -> None:
+        await isolate.heard(frames.Invoke)
+        isolate.say(HELLO)
+        await until(lambda: bool(isolate.made_way))
+        finish.set()
+        isolate.say(frames.Done())
+
+    for script, made_way in [(goes_on, [True, False]), (hello, []), (says(*STREAMED), [])]:
+        host = FakeHost(script)
+        await run(host)
+        assert host.isolates[0].made_way == made_way
+    assert finish.is_set()
+
+
 async def test_a_client_that_goes_away_after_the_end() -> None:
     """Background work goes on."""
     finish = asyncio.Event()
