@@ -1,13 +1,14 @@
 """KV over REST: namespaces, keys, values."""
 
 import time
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from flask import Blueprint, Response
 
 from cloister.registry import KvNamespaceView, KvValue
 from cloister.registry.kv import VALUE_BYTES
+from cloister.registry.kv_namespaces import TITLE_CHARACTERS
 from control import bodies, envelope, fields, upload
 from control.errors import (
     BAD_UPLOAD,
@@ -22,7 +23,6 @@ from control.errors import (
 from control.house import house
 from control.operation import ANY, FORM, operation
 from control.paths import ACCOUNT
-from control.rules import names
 
 blueprint = Blueprint("kv", __name__)
 
@@ -34,10 +34,13 @@ MULTIPART_SLACK_BYTES = 64 * 1024
 SHORTEST_TTL_S = 60
 
 
+_TITLE = {"minLength": 1, "maxLength": TITLE_CHARACTERS}
+
+
 class KvTitle(msgspec.Struct, frozen=True, kw_only=True):
     """What a namespace is to be called."""
 
-    title: names.Title
+    title: Annotated[str, msgspec.Meta(extra_json_schema=_TITLE)]
 
 
 class NewKvNamespace(KvTitle, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ ONE = f"{BASE}/<token_id>"
 class NewToken(msgspec.Struct, frozen=True, kw_only=True):
     """A token to be made. Without policies or restrictions it may do everything in the account."""
 
-    name: names.Title
+    name: names.TokenName
     policies: list[Policy] | None = None
     read_only: bool | None = None
     namespace: str | None = None

@@ -26,8 +26,8 @@ Name = Annotated[str, Meta(extra_json_schema={"pattern": f"^{NAME.pattern}$"})]
 BindingName = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_BINDING.pattern}$"})]
 """A binding's name as it comes, for :func:`binding_name` to check."""
 
-Title = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": TITLE_CHARACTERS})]
-"""A title as it comes; the registry checks it."""
+TokenName = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": TITLE_CHARACTERS})]
+"""A token's name as it comes; the registry checks it."""
 
 
 def script_name(name: str) -> str:
