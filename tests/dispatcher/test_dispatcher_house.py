@@ -77,7 +77,8 @@ def test_metrics_of_several_processes(start: Callable[..., Dispatcher], tmp_path
     def served() -> float:
         text = dispatcher.request("localhost", "/.cloister/metrics").body.decode()
         _, _, rest = text.partition('cloister_requests_total{namespace="production",outcome="ok"} ')
-        return float(rest.split()[0]) if "cloister_requests_in_flight 0.0" in text else -1
+        is_counted = rest and "cloister_requests_in_flight 0.0" in text
+        return float(rest.split()[0]) if is_counted else -1
 
     for _ in range(20):
         dispatcher.request("echo.localhost")
