@@ -18,6 +18,7 @@ from cloister.settings import Network, Settings
 from dispatcher.cookies import hide_ours
 from dispatcher.failures import BodyTooLarge, ClientGone, Refusal
 from dispatcher.headers import HOP_BY_HOP, Pairs, end_to_end
+from dispatcher.parser import KNOWN_BYTES
 from dispatcher.routing import host_of
 
 Scope = dict[str, Any]
@@ -26,9 +27,6 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 URL_BYTES = 16 * 1024
 HEADERS_BYTES = 128 * 1024
-
-KNOWN_BYTES = 2 * 1024
-"""Fields of this length are kept: a client says the same of itself in each request."""
 
 LINGER_BYTES = 1024 * 1024
 LINGER_S = 2.0

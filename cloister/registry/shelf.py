@@ -35,6 +35,14 @@ class _Row(OrderedDict[Key, tuple[float, Value, int]]):
         while self._weight > self._capacity:
             self.drop(next(iter(self)))
 
+    def is_known(self, key: Key, age_s: float) -> bool:
+        """Whether one is here and was read so long ago at most; then it was used last."""
+        kept = self.get(key)
+        if kept is None or time.monotonic() - kept[0] > age_s:
+            return False
+        self.move_to_end(key)
+        return True
+
     def drop(self, key: Key) -> None:
         """Let go of one, if it is there."""
         if (dropped := self.pop(key, None)) is not None:
@@ -84,14 +92,12 @@ class Shelf(Generic[Key, Value]):
 
     async def get(self, key: Key, max_age_s: float) -> Value:
         """The value, read again if missing or older than that. Raises as the read."""
-        row, age_s = self._present, max_age_s
-        kept = row.get(key)
-        if kept is None:
-            row, age_s = self._absent, min(max_age_s, ABSENT_AGE_S)
-            kept = row.get(key)
-        if kept is not None and time.monotonic() - kept[0] <= age_s:
-            row.move_to_end(key)
-            return kept[1]
+        for row, age_s in (
+            (self._present, max_age_s),
+            (self._absent, min(max_age_s, ABSENT_AGE_S)),
+        ):
+            if row.is_known(key, age_s):
+                return row[key][1]
         if self._near is not None:
             began = time.monotonic()
             with contextlib.suppress(NotReady):
@@ -104,11 +110,7 @@ class Shelf(Generic[Key, Value]):
 
     def at_hand(self, key: Key, max_age_s: float) -> Value | None:
         """The value, if it need not be read again; None if it must be, or there is none."""
-        kept = self._present.get(key)
-        if kept is None or time.monotonic() - kept[0] > max_age_s:
-            return None
-        self._present.move_to_end(key)
-        return kept[1]
+        return self._present[key][1] if self._present.is_known(key, max_age_s) else None
 
     def drop(self, key: Key) -> None:
         """Forget one key."""

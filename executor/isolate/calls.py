@@ -121,21 +121,26 @@ class Channel:
         return self._arrived.popleft()
 
     def arrived(self) -> list[frames.ToIsolate]:
-        """What has come in, after :meth:`wait` said that there is something."""
+        """What has come in, after :meth:`wait` said that there is something. Invocations are sent
+        back: the one that runs waits."""
         self._take_in()
-        arrived = list(self._arrived)
-        self._arrived.clear()
-        return arrived
+        return self._without_behind()
 
     def decline(self) -> None:
         """Tell the executor that those that it has sent behind this invocation have to wait."""
         while self._readable.poll(0):
             self._take_in()
-        behind = sum(isinstance(frame, frames.Invoke) for frame in self._arrived)
-        if behind:
-            others = [frame for frame in self._arrived if not isinstance(frame, frames.Invoke)]
-            self._arrived = deque(others)
+        self._arrived.extendleft(reversed(self._without_behind()))
+
+    def _without_behind(self) -> list[frames.ToIsolate]:
+        """Take all that is here; what are invocations is Declined."""
+        arrived, self._arrived = self._arrived, deque()
+        others: list[frames.ToIsolate] = [
+            frame for frame in arrived if not isinstance(frame, frames.Invoke)
+        ]
+        if behind := len(arrived) - len(others):
             self.send(frames.Declined(count=behind))
+        return others
 
     def _take_in(self) -> None:
         try:

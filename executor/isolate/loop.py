@@ -161,16 +161,10 @@ class DoorLoop(asyncio.BaseEventLoop):
     def _process_events(self, events: list[bool]) -> None:
         if not events:
             return
-        behind = 0
         for frame in self._channel.arrived():
-            if isinstance(frame, frames.Invoke):
-                behind += 1
-            elif isinstance(frame, frames.Reply | frames.Refusal):
-                self._calls.settle(frame)
-            else:
+            if not isinstance(frame, frames.Reply | frames.Refusal):
                 leave()
-        if behind:
-            self._channel.send(frames.Declined(count=behind))
+            self._calls.settle(frame)
 
     def _write_to_self(self) -> None:
         """There is no other thread to be woken by."""

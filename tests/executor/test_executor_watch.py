@@ -32,8 +32,8 @@ class Clocked:
         self.said.put_nowait(is_busy)
 
 
-def watch(isolate: Any) -> Watch:
-    made = Watch(isolate, cpu_ms=60_000, wall_ms=60_000, on_overrun=lambda _outcome: None)
+def watch(isolate: Any, **more: Any) -> Watch:
+    made = Watch(isolate, cpu_ms=60_000, wall_ms=60_000, on_overrun=lambda _outcome: None, **more)
     made.start()
     return made
 
@@ -126,14 +126,7 @@ async def test_a_run_that_waits_is_looked_at_ever_less() -> None:
 async def test_what_nobody_waits_for_stays_behind_the_others() -> None:
     """From the response to its end, also while it waits; but it counts as busy only if it is."""
     isolate, told = Clocked(), list[bool]()
-    running = Watch(
-        cast("Isolate", isolate),
-        cpu_ms=60_000,
-        wall_ms=60_000,
-        on_overrun=lambda _outcome: None,
-        on_busy=told.append,
-    )
-    running.start()
+    running = watch(isolate, on_busy=told.append)
     running.step_back()
     assert isolate.said.get_nowait() is True
     isolate.used_ms, isolate.waits = BUSY_MS, False
