@@ -1,5 +1,8 @@
 # `make up` runs Cloister; `make test` tests it. Each makes .venv by itself, once.
 
+# One more than there are processors, as tests wait now and then; each file in one process.
+PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile
+
 .PHONY: up test bench bench-policy lint format lock clean
 
 up:
@@ -8,7 +11,7 @@ up:
 
 test:
 	@scripts/venv dev
-	@exec .venv/bin/python -m pytest $(ARGS)
+	@exec .venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 bench:
 	@scripts/venv run

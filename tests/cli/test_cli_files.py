@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -120,11 +121,14 @@ def test_a_data_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) ->
         data_directory.prepare(tmp_path / "file" / "data")
 
 
-def test_a_long_path_gets_a_short_private_socket(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_path_gets_a_short_private_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two data directories never share one; somebody else's directory is refused."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with tempfile.TemporaryDirectory() as short:  # as no tmp_path is
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        _check_long_paths()
+
+
+def _check_long_paths() -> None:
     deep = Path("/") / ("x" * 60) / ("y" * 60)
     socket_path = valkey_socket(deep)
     assert len(os.fsencode(socket_path)) <= SOCKET_PATH_BYTES
