@@ -24,7 +24,7 @@ def added_kb(data: Path) -> Iterator[Added]:
 
 def total_kb(data: Path) -> int:
     """What all those processes hold now, KiB."""
-    return sum(_pss_kb(pid) for pid in tree(data))
+    return sum(pss_kb(pid) for pid in tree(data))
 
 
 def tree(data: Path) -> set[int]:
@@ -44,7 +44,8 @@ def tree(data: Path) -> set[int]:
     return found
 
 
-def _pss_kb(pid: int) -> int:
+def pss_kb(pid: int) -> int:
+    """What one process holds, KiB; 0 if it is gone."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import httpx
 from load import measure
-from memory import total_kb
+from memory import pss_kb, tree
 from run import HELLO, cloister, deploy
+from stages import kind_of
 
 from cloister.client import Client
 from cloister.credentials import Credentials
@@ -114,7 +115,17 @@ def figures(name: str, who: Credentials, directory: Path) -> dict[str, float]:
             ),
             "the namespace, ms": median_ms(lambda _: client.call("GET", namespace)),
         }
-    return {**found, "memory of all processes, MiB": total_kb(directory / "cloister") / 1024}
+    return {**found, **memory_mib(tree(directory / "cloister"))}
+
+
+def memory_mib(processes: set[int]) -> dict[str, float]:
+    """What dispatchers and executors hold. Isolates are no part of it: of the 20 workers that are
+    called here each has one, however many are registered."""
+    held = dict.fromkeys(("dispatcher", "executor"), 0.0)
+    for process in processes:
+        if (kind := kind_of(process)) in held:
+            held[kind] += pss_kb(process) / 1024
+    return {f"memory of the {kind}, MiB": mib for kind, mib in held.items()}
 
 
 def get(http: httpx.Client, url: str) -> None:
