@@ -1,7 +1,7 @@
 """`python bench/streams.py`: how soon a streamed response's chunks arrive, and how fast bodies go.
 
 A worker yields chunks that say when, by the machine's clock, and the client looks how long ago that
-was. Then a large body is answered, and one is uploaded, with the CPU time that it took; and again,
+was. Then large bodies are answered, and uploaded, with the CPU time that they took; and one more,
 while the memory of all processes is looked at. Each worker has answered once before.
 """
 
@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,12 @@ CHUNK = 256 * 1024
 LOOK_S = 0.1
 SETTLE_S = 5.0
 """All processes have started by then."""
+
+BODIES = 5
+"""Measured, one after the other."""
+
+Move = Callable[[httpx.Client, str, int], float]
+"""Sends a body of so many bytes one way; returns MB/s."""
 
 TICKS = b"""\
 import asyncio, time
@@ -83,19 +89,33 @@ def main() -> None:
             deploy(who, {"ticks": TICKS, "down": DOWN, "up": UP})
             base = f"{who.dispatch_url}/{who.namespace}"
             time.sleep(SETTLE_S)
-            with httpx.Client(trust_env=False, timeout=120) as http:
-                for move, name in ((down, "down"), (up, "up")):  # isolates are made, not measured
-                    move(http, f"{base}/{name}/", MIB)
-                print(f"the loopback alone: {loopback(size):,.0f} MB/s")
+            print(f"the loopback alone: {loopback(size):,.0f} MB/s")
+            with client() as http:
                 print(first_bytes(http, f"{base}/ticks/"))
-                for what, move in (("response", down), ("request", up)):
-                    url = f"{base}/{'down' if move is down else 'up'}/"
-                    before = cpu_us(directory)
-                    print(f"{options.mib} MiB {what} body: {move(http, url, size):,.0f} MB/s")
-                    print(f"  CPU ms: {cpu_ms(directory, before)}")
-                    with peak_kb(directory) as peak:
-                        move(http, url, size)
-                    print(f"  memory of all processes grew by {peak[0] / 1024:.0f} MiB at most")
+            large_bodies("response", down, f"{base}/down/", size, directory)
+            large_bodies("request", up, f"{base}/up/", size, directory)
+
+
+def client() -> httpx.Client:
+    """One connection. What a kernel has learned of it, it keeps: BBR sends at the pace of what went
+    before, so that a large body after small pieces says little of us."""
+    return httpx.Client(trust_env=False, timeout=120)
+
+
+def large_bodies(what: str, move: Move, url: str, size: int, directory: Path) -> None:
+    """Print how fast such bodies go, and what they cost."""
+    with client() as http:
+        move(http, url, MIB)  # an isolate is made, not measured
+        before = cpu_us(directory)
+        rates = sorted(move(http, url, size) for _ in range(BODIES))
+        print(
+            f"{BODIES} {what} bodies of {size / MIB:.0f} MiB: median "
+            f"{statistics.median(rates):,.0f} MB/s, slowest {rates[0]:,.0f}"
+        )
+        print(f"  CPU ms for each: {cpu_ms(directory, before, BODIES)}")
+        with peak_kb(directory) as peak:
+            move(http, url, size)
+        print(f"  memory of all processes grew by {peak[0] / 1024:.0f} MiB at most")
 
 
 def first_bytes(http: httpx.Client, url: str) -> str:
@@ -143,12 +163,12 @@ def loopback(size: int) -> float:
         return size / 1e6 / (time.perf_counter() - begun)
 
 
-def cpu_ms(data: Path, before: Counter[str]) -> str:
-    """What each kind of process has used since then, and all together."""
+def cpu_ms(data: Path, before: Counter[str], bodies: int) -> str:
+    """What each kind of process has used since then for a body, and all together."""
     used = cpu_us(data)
     used.subtract(before)
-    parts = [f"{kind} {used[kind] / 1000:.0f}" for kind in sorted(used)]
-    return f"{', '.join(parts)}; together {sum(used.values()) / 1000:.0f}"
+    parts = [f"{kind} {used[kind] / 1000 / bodies:.0f}" for kind in sorted(used)]
+    return f"{', '.join(parts)}; together {sum(used.values()) / 1000 / bodies:.0f}"
 
 
 @contextmanager
