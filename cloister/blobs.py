@@ -59,11 +59,31 @@ class Blobs:
 
     async def aget(self, key: str) -> bytes | None:
         """:meth:`get` for an event loop. A file is read at once: to have that done takes longer."""
-        if isinstance(self._store, LocalStore):
+        if self.is_near:
             return self.get(key)
         with _translated():
             result = await self._store.get_async(_checked(key))
             return bytes(await result.bytes_async())
+        return None
+
+    @property
+    def is_near(self) -> bool:
+        """Whether blobs are files here: to read a few bytes is quicker than a change of threads."""
+        return isinstance(self._store, LocalStore)
+
+    def part(self, key: str, start: int, length: int) -> bytes | None:
+        """Some bytes of a blob, fewer where it ends; None if there is none or it is shorter."""
+        with _translated():
+            return bytes(self._store.get_range(_checked(key), start=start, length=length))
+        return None
+
+    async def apart(self, key: str, start: int, length: int) -> bytes | None:
+        """:meth:`part` for an event loop."""
+        if self.is_near:
+            return self.part(key, start, length)
+        with _translated():
+            found = await self._store.get_range_async(_checked(key), start=start, length=length)
+            return bytes(found)
         return None
 
     def put(self, key: str, data: bytes) -> None:
