@@ -109,9 +109,13 @@ class LocalSink:
         self._moved.set()
         return data
 
-    async def close(self) -> None:
+    def stop(self) -> None:
         """The caller reads no more."""
         self.cancel()
+
+    async def close(self) -> None:
+        """The same, of a body."""
+        self.stop()
 
     def _settle(self, value: Any) -> None:
         if not self.answer.done():

@@ -13,7 +13,7 @@ from executor.egress.guard import Target
 from executor.egress.redirects import OutgoingRequest, follow
 from executor.egress.response import Body, FetchedResponse
 from executor.hop import HopResponse, LocalSink
-from executor.streams import BytesReader, Readable
+from executor.streams import BytesReader
 
 ANY_PORT = range(1, 65536)
 """The outbound worker decides what a URL means; where it goes itself, the guard decides."""
@@ -34,21 +34,13 @@ async def fetch_through(ask: Ask, request: OutgoingRequest, limit_bytes: int) ->
     async def hop(request: OutgoingRequest, target: Target) -> FetchedResponse:
         headers = [("host", target.authority), *request.headers]
         answer, sink = await ask(replace(request, url=target.url, headers=headers))
-        body: Readable = BytesReader(answer.body) if answer.end else sink
+        inline = BytesReader(answer.body)
         return FetchedResponse(
             status=answer.status,
             headers=answer.headers,
             url=target.url,
-            body=_pulled(body, limit_bytes),
+            body=Body(inline.read if answer.end else sink.read, sink.stop, limit_bytes=limit_bytes),
             length=len(answer.body) if answer.end else None,
         )
 
     return await follow(request, hop, ANY_PORT)
-
-
-def _pulled(body: Readable, limit_bytes: int) -> Body:
-    async def pieces() -> Any:
-        while data := await body.read():
-            yield data
-
-    return Body(pieces(), body.close, limit_bytes=limit_bytes)

@@ -4,31 +4,30 @@ Each invocation has its own connections. Tenants never share one, so that a serv
 of step cannot give one tenant's response to another.
 """
 
-import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import lru_cache, partial
 from typing import Protocol
 
-import httpcore
 import httpx
 
 from cloister.settings import Settings
 from executor.egress import headers as rules
+from executor.egress.connection import Connection, Lost, TimedOut
 from executor.egress.decoding import decoder_for
 from executor.egress.guard import HostRules, Target
 from executor.egress.network import GuardedNetwork, Resolve
 from executor.egress.redirects import OutgoingRequest, follow
 from executor.egress.response import Body, FetchedResponse, FetchFailed
-from executor.egress.slots import Slot, Slots
+from executor.egress.slots import SLOTS, Slot, Slots
+from executor.egress.wire import Head, request_head
 
 NO_BODY_STATUSES = frozenset({204, 205, 304})
 
-CONNECT_S = 10
-"""Longest wait for name, connection and TLS."""
-
 ACCEPT_ENCODING = ("accept-encoding", "gzip, deflate")
+
+UNREAD = "The response was left unread while other requests waited for its connection."
 
 
 class Meter(Protocol):
@@ -46,6 +45,7 @@ def tls() -> ssl.SSLContext:
     """The public authorities and those that the operator's system trusts. Slow the first time."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
+    context.set_alpn_protocols(["http/1.1"])
     return context
 
 
@@ -64,14 +64,16 @@ class Client:
         self._rules = tuple(host_rules)
         self._meter = meter
         self._slots = slots or Slots()
-        self._network = GuardedNetwork(resolve, settings.egress_private)
-        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._network = GuardedNetwork(resolve, settings.egress_private, settings.egress_wait_s)
+        self._in_use: set[Connection] = set()
+        self._idle: dict[Connection, tuple[str, str, int]] = {}
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            await pool.aclose()
+        for connection in [*self._in_use, *self._idle]:
+            connection.close()
+        self._in_use.clear()
+        self._idle.clear()
 
     async def fetch(self, request: OutgoingRequest) -> FetchedResponse:
         """Send a request, with redirects as it says.
@@ -91,63 +93,86 @@ class Client:
         started = time.monotonic()
         status = 0
         try:
-            response = await self._send(request, target)
-            status = response.status
-        except httpcore.TimeoutException as exc:
+            head, connection = await self._send(request, target)
+            status = head.status
+        except TimedOut as exc:
             raise FetchFailed("The server did not answer in time.") from exc
-        except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError) as exc:
+        except Lost as exc:
             raise FetchFailed("Network connection lost.") from exc
         finally:
             if status == 0:
                 slot.release()
             wall_ms = (time.monotonic() - started) * 1000
             self._meter.end(request.method, target.url, status, wall_ms)
-        return self._fetched(request, target, response, slot)
+        return self._fetched(request, target, head, connection, slot)
 
-    async def _send(self, request: OutgoingRequest, target: Target) -> httpcore.Response:
-        wait_s = self._settings.egress_wait_s
-        return await self._connections().handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=target.scheme, host=target.host, port=target.port, target=target.path
-                ),
-                headers=_wire_headers(request, target),
-                content=request.body,
-                extensions={
-                    "timeout": {"connect": CONNECT_S, "read": wait_s, "write": wait_s, "pool": None}
-                },
-            )
-        )
+    async def _send(self, request: OutgoingRequest, target: Target) -> tuple[Head, Connection]:
+        asked = request_head(request.method, target.path, _wire_headers(request, target))
+        connection = self._idle_one(target) or await self._connected(target)
+        self._in_use.add(connection)
+        try:
+            has_body = request.method != "HEAD"
+            head = await connection.ask(asked, request.body, has_answer_body=has_body)
+        except BaseException:
+            self._give_back(connection, target)
+            raise
+        return head, connection
 
-    def _connections(self) -> httpcore.AsyncConnectionPool:
-        if self._pool is None:
-            self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=tls(), network_backend=self._network, max_connections=None
-            )
-        return self._pool
+    async def _connected(self, target: Target) -> Connection:
+        return await self._network.connect(target, tls() if target.scheme == "https" else None)
+
+    def _idle_one(self, target: Target) -> Connection | None:
+        """One to the same origin that is still open."""
+        for connection, origin in self._idle.items():
+            if origin == target.origin and connection.may_be_used_again:
+                del self._idle[connection]
+                return connection
+        return None
+
+    def _give_back(self, connection: Connection, target: Target) -> None:
+        if connection not in self._in_use:
+            return
+        self._in_use.remove(connection)
+        if not connection.may_be_used_again:
+            connection.close()
+            return
+        self._idle[connection] = target.origin
+        if len(self._idle) > SLOTS:
+            oldest = next(iter(self._idle))
+            del self._idle[oldest]
+            oldest.close()
 
     def _fetched(
-        self, request: OutgoingRequest, target: Target, response: httpcore.Response, slot: Slot
+        self,
+        request: OutgoingRequest,
+        target: Target,
+        head: Head,
+        connection: Connection,
+        slot: Slot,
     ) -> FetchedResponse:
-        headers = rules.incoming(response.headers, decoded=False)
-        empty = request.method == "HEAD" or response.status in NO_BODY_STATUSES
+        headers = rules.incoming(head.headers, decoded=False)
+        empty = request.method == "HEAD" or head.status in NO_BODY_STATUSES
         encoding = rules.value_of(headers, "content-encoding")
         length = rules.value_of(headers, "content-length")
         decoder = None if empty else decoder_for(encoding)
         if encoding and decoder is not None:
-            headers = rules.incoming(response.headers, decoded=True)
+            headers = rules.incoming(head.headers, decoded=True)
+
+        def close() -> None:
+            self._give_back(connection, target)
+            slot.release()
+
         body = Body(
-            aiter(response.aiter_stream()),
-            _closing(response, slot),
+            connection.read,
+            close,
             decoder=decoder,
             limit_bytes=self._settings.egress_body_bytes,
             on_read=slot.touch,
         )
-        slot.abort = lambda: _abort(body)
+        slot.abort = partial(body.abort, UNREAD)
         return FetchedResponse(
-            status=response.status,
-            status_text=_reason(response),
+            status=head.status,
+            status_text=head.reason,
             headers=headers,
             url=target.url,
             body=body,
@@ -155,27 +180,7 @@ class Client:
         )
 
 
-def _closing(response: httpcore.Response, slot: Slot) -> Callable[[], Awaitable[None]]:
-    async def close() -> None:
-        try:
-            await response.aclose()
-        finally:
-            slot.release()
-
-    return close
-
-
-_closing_tasks: set[asyncio.Task[None]] = set()
-
-
-def _abort(body: Body) -> None:
-    body.abort("The response was left unread while other requests waited for its connection.")
-    task = asyncio.ensure_future(body.close())
-    _closing_tasks.add(task)  # the loop itself keeps only a weak reference
-    task.add_done_callback(_closing_tasks.discard)
-
-
-def _wire_headers(request: OutgoingRequest, target: Target) -> list[tuple[bytes, bytes]]:
+def _wire_headers(request: OutgoingRequest, target: Target) -> rules.Headers:
     headers = [("host", target.authority), *request.headers, ACCEPT_ENCODING]
     if isinstance(request.body, bytes):
         headers.append(("content-length", str(len(request.body))))
@@ -183,9 +188,4 @@ def _wire_headers(request: OutgoingRequest, target: Target) -> list[tuple[bytes,
         headers.append(("transfer-encoding", "chunked"))
     elif request.method in ("POST", "PUT", "PATCH"):
         headers.append(("content-length", "0"))
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-
-
-def _reason(response: httpcore.Response) -> str:
-    phrase = response.extensions.get("reason_phrase", b"")
-    return phrase.decode("latin-1") if isinstance(phrase, bytes) else ""
+    return headers

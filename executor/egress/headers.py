@@ -10,7 +10,8 @@ Headers = list[tuple[str, str]]
 MAX_HEADERS_BYTES = 128 * 1024
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+"""What stays within one line."""
 
 HOP_BY_HOP = frozenset(
     {
@@ -37,7 +38,7 @@ def outgoing(headers: Iterable[tuple[str, str]]) -> Headers:
     size = 0
     for name, value in headers:
         value = value.strip(" \t")
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not _NAME.fullmatch(name) or not VALUE.fullmatch(value):
             raise FetchInvalid(f"Invalid header: {name[:100]!r}.")
         size += len(name) + len(value) + 4
         if size > MAX_HEADERS_BYTES:

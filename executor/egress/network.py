@@ -5,15 +5,13 @@ import asyncio
 import functools
 import ipaddress
 import socket
+import ssl
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import httpcore
-
-from executor.egress.guard import FetchRefused, Network, check_addresses
+from executor.egress.connection import Connection, Lost, TimedOut
+from executor.egress.guard import Network, Target, check_addresses
 from executor.gate import Gate, Overloaded
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -22,6 +20,9 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 LOOKUP_THREADS = 32
 LOOKUPS_EACH = 4
 """Of one namespace at once, so that one with slow name servers holds up itself only."""
+
+CONNECT_S = 10
+"""Longest wait for name, connection and TLS."""
 
 MAX_ADDRESSES = 4
 """Addresses of one host that are tried."""
@@ -64,61 +65,53 @@ def _is_address(host: str) -> bool:
         return False
 
 
-class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """The network that the HTTP client sees. There is no way past it: no unix sockets either."""
+class GuardedNetwork:
+    """The only network there is for fetch(): TCP to addresses that the guard has seen."""
 
-    def __init__(self, resolve: Resolve, allowed: Iterable[Network]) -> None:
+    def __init__(self, resolve: Resolve, allowed: Iterable[Network], wait_s: float) -> None:
         self._resolve = resolve
         self._allowed = tuple(allowed)
-        self._backend = httpcore.AnyIOBackend()
+        self._wait_s = wait_s
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to a checked address of ``host``.
+    async def connect(self, target: Target, tls: ssl.SSLContext | None) -> Connection:
+        """Connect to a checked address of the target's host. With ``tls`` the other side has to
+        prove that it is that host, whatever its address.
 
         Raises:
             FetchRefused: an address of the host is not allowed.
+            Lost: nobody answers at any of them, or whoever does is not that host.
+            TimedOut: that takes too long.
         """
-        until = time.monotonic() + (timeout or 30)
-        addresses = await self._lookup(host, port, until)
-        check_addresses(addresses, self._allowed)
-        failure: Exception = httpcore.ConnectTimeout()
-        for address in addresses[:MAX_ADDRESSES]:
-            left = until - time.monotonic()
-            if left <= 0:
-                break
-            try:
-                return await self._backend.connect_tcp(
-                    address, port, left, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
-                failure = exc
-        raise failure
-
-    async def connect_unix_socket(
-        self,
-        path: str,  # noqa: ARG002 - httpcore's signature
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - httpcore's signature
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - httpcore's signature
-    ) -> httpcore.AsyncNetworkStream:
-        """Refused: sockets of this machine are not reachable by fetch()."""
-        raise FetchRefused("fetch() connects to no unix socket.")
-
-    async def sleep(self, seconds: float) -> None:
-        """Part of the interface."""
-        await asyncio.sleep(seconds)
-
-    async def _lookup(self, host: str, port: int, until: float) -> list[str]:
         try:
-            async with asyncio.timeout(until - time.monotonic()):
-                return await self._resolve(host, port)
+            async with asyncio.timeout(CONNECT_S):
+                addresses = await self._lookup(target)
+                check_addresses(addresses, self._allowed)
+                return await self._first(addresses[:MAX_ADDRESSES], target, tls)
         except TimeoutError:
-            raise httpcore.ConnectTimeout("The name was not resolved in time.") from None
+            raise TimedOut from None
+
+    async def _lookup(self, target: Target) -> list[str]:
+        try:
+            return await self._resolve(target.host, target.port)
         except (OSError, UnicodeError):
-            raise httpcore.ConnectError("The name does not resolve.") from None
+            raise Lost from None
+
+    async def _first(
+        self, addresses: list[str], target: Target, tls: ssl.SSLContext | None
+    ) -> Connection:
+        loop = asyncio.get_running_loop()
+        failure = None
+        for address in addresses:
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self._wait_s),
+                    address,
+                    target.port,
+                    ssl=tls,
+                    server_hostname=target.host if tls else None,
+                )
+            except (OSError, ValueError) as exc:
+                failure = exc
+            else:
+                return connection
+        raise Lost from failure

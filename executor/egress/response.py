@@ -2,11 +2,10 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import httpcore
-
+from executor.egress.connection import Lost, TimedOut
 from executor.egress.decoding import Decoder, Identity
 from executor.egress.headers import Headers
 
@@ -20,14 +19,14 @@ class Body:
 
     def __init__(
         self,
-        chunks: AsyncIterator[bytes],
-        close: Callable[[], Awaitable[None]],
+        read: Callable[[], Awaitable[bytes]],
+        close: Callable[[], None],
         *,
         decoder: Decoder | None = None,
         limit_bytes: int,
         on_read: Callable[[], None] = lambda: None,
     ) -> None:
-        self._chunks = chunks
+        self._read = read
         self._close = close
         self._decoder = decoder or Identity()
         self._left_bytes = limit_bytes
@@ -50,39 +49,41 @@ class Body:
                 return b""
             try:
                 return await self._next()
-            except (httpcore.NetworkError, httpcore.ProtocolError) as exc:
-                raise await self._fail("Network connection lost.") from exc
-            except httpcore.TimeoutException as exc:
-                raise await self._fail("The response stopped arriving.") from exc
+            except Lost as exc:
+                raise self._fail("Network connection lost.") from exc
+            except TimedOut as exc:
+                raise self._fail("The response stopped arriving.") from exc
             except zlib.error as exc:
-                raise await self._fail("The response's body does not decode.") from exc
+                raise self._fail("The response's body does not decode.") from exc
 
     async def _next(self) -> bytes:
         while not (piece := self._decoder.take()):
-            chunk = await anext(self._chunks, None)
-            if chunk is None:
-                await self.close()
+            if not (data := await self._read()):
+                self._end()
                 return b""
-            self._decoder.feed(chunk)
+            self._decoder.feed(data)
         self._left_bytes -= len(piece)
         if self._left_bytes < 0:
-            raise await self._fail("The response's body is too large.")
+            raise self._fail("The response's body is too large.")
         return piece
 
-    async def _fail(self, message: str) -> FetchFailed:
+    def _fail(self, message: str) -> FetchFailed:
         self._failure = FetchFailed(message)
-        await self.close()
+        self._end()
         return self._failure
 
     def abort(self, message: str) -> None:
-        """Make the next read raise; whoever calls this still has to close."""
-        self._failure = FetchFailed(message)
+        """Free the connection, and make the next read raise."""
+        self._fail(message)
 
     async def close(self) -> None:
         """Free the connection."""
+        self._end()
+
+    def _end(self) -> None:
         if not self._ended:
             self._ended = True
-            await self._close()
+            self._close()
 
 
 @dataclass(frozen=True, kw_only=True)
