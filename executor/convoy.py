@@ -1,9 +1,9 @@
 """Invocations sent to an isolate before it has answered the one that it serves.
 
 An isolate serves one at a time. But to be woken for each costs it, and the executor, as much as a
-quick answer does. So where several invocations of a worker wait for their turn, and the isolate
-that is about to serve one has answered quickly for a while, the next few are sent along; it takes
-them one after the other.
+quick answer does. So where several invocations of a worker wait for their turn, or come in one
+message, and the isolate that is about to serve one has answered quickly for a while, the next few
+are sent along; it takes them one after the other.
 
 Nothing begins in an isolate before it has said that it is done with the one before. So those that
 are behind when it dies, or is ended, have not begun, and run elsewhere; or what they did there was

@@ -63,10 +63,11 @@ class Engine:
         return self.loop.run_until_complete(self._ready.broker_answers())
 
     def submit(self, invocations: Sequence[Invocation]) -> None:
-        """Run these."""
-        for each in invocations:
-            begun = self.backlog.take(dispatch_queue(each.namespace))
-            self._ready.submit(each, begun)
+        """Run these. Those that are alike may share an isolate's waking."""
+        with self._ready.turns.gathering():
+            for each in invocations:
+                begun = self.backlog.take(dispatch_queue(each.namespace))
+                self._ready.submit(each, begun)
 
     def submit_job(self, job: CompileJob) -> None:
         """Do this."""

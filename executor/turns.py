@@ -8,6 +8,8 @@ others should not wait for it: then the kernel shares out the cores.
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from executor.shares import Name
@@ -50,6 +52,7 @@ class Turns:
         self._begun: dict[Turn, None] = {}
         self._lines: OrderedDict[Name, deque[Waiter]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_gathering = False
 
     async def begin(self, name: Name) -> Turn:
         """Wait for a turn. Whoever has one ends it."""
@@ -66,10 +69,25 @@ class Turns:
 
     def call(self, name: Name, waiter: Waiter) -> None:
         """Let it begin when there is a turn, perhaps now."""
-        if len(self._begun) < self._places:
+        if self._is_gathering:
+            self._append(name, waiter)
+        elif len(self._begun) < self._places:
             self._offer(waiter)
         else:
             self._wait(name, waiter)
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Whoever calls meanwhile begins at the end, so that those who are alike can go together,
+        though there may be a turn for each."""
+        self._is_gathering = True
+        try:
+            yield
+        finally:
+            self._is_gathering = False
+            self._hand_on()
+            if self._lines:
+                self._watch()
 
     def take_first(self, name: Name, *, like: Waiter) -> Waiter | None:
         """Take the first in a worker's line out of it, if it is like another one."""
@@ -79,8 +97,11 @@ class Turns:
         return self._pop(name, line)
 
     def _wait(self, name: Name, waiter: Waiter) -> None:
-        self._lines.setdefault(name, deque()).append(waiter)
+        self._append(name, waiter)
         self._watch()
+
+    def _append(self, name: Name, waiter: Waiter) -> None:
+        self._lines.setdefault(name, deque()).append(waiter)
 
     def _offer(self, waiter: Waiter) -> None:
         turn = self._new()

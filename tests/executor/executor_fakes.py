@@ -181,7 +181,7 @@ class FakeHost:
     def __init__(self, *scripts: Any, loaded: bool = True, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.gate = Gate(512, running=self.settings.worker_concurrency, waiting=1, in_line=100)
-        self.turns = Turns()
+        self.turns = Turns(longest_s=3_600)  # however slow the machine, none ends by itself
         self.watches = Watches()
         self.traces = self
         self.written: list[Trace] = []

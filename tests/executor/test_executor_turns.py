@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from executor.turns import Turn, Turns
 
 A, B = ("a", "worker"), ("b", "worker")
@@ -64,3 +66,55 @@ async def test_who_gives_up_takes_no_turn() -> None:
     assert late.cancelled()
     (await patient).end()
     (await turns.begin(B)).end()
+
+
+async def test_those_who_come_together_can_begin_together() -> None:
+    """Though there is a turn for each: the first may take the others along. A newcomer that is not
+    like them has its own turn, and whoever is left over waits for one."""
+    turns = Turns(2, FOREVER_S)
+    order: list[str] = []
+
+    class Caller:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def begin(self, turn: Turn) -> bool:
+            order.append(self.name)
+            while (other := turns.take_first(A, like=self)) is not None:
+                order.append(f"behind {self.name}: {other.name}")  # type: ignore[attr-defined]
+            self.turn = turn
+            return True
+
+        def is_like(self, other: object) -> bool:
+            return isinstance(other, Caller) and self.name != "odd"
+
+    callers = [Caller(name) for name in ("first", "second", "odd", "last")]
+    with turns.gathering():
+        for caller in callers:
+            turns.call(A, caller)
+        assert not order
+    assert order == ["first", "behind first: second", "odd", "behind odd: last"]
+
+
+async def test_an_error_amid_those_who_come_together_holds_nobody() -> None:
+    """Who was called before it begins, and so do later ones."""
+    turns = Turns(2, FOREVER_S)
+    waiter = asyncio.get_running_loop().create_future()
+
+    class Caller:
+        def begin(self, turn: Turn) -> bool:
+            waiter.set_result(turn)
+            return True
+
+        def is_like(self, other: object) -> bool:
+            return False
+
+    def fail() -> None:
+        with turns.gathering():
+            turns.call(A, Caller())
+            raise ValueError("amid")
+
+    with pytest.raises(ValueError, match="amid"):
+        fail()
+    (await waiter).end()
+    (await turns.begin(A)).end()
