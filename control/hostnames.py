@@ -29,8 +29,8 @@ class Hostname(msgspec.Struct, frozen=True, kw_only=True):
     """A hostname and where it leads."""
 
     hostname: str
-    namespace: str
-    script: str
+    namespace: str | None
+    script: str | None
     created_on: envelope.Time
 
 

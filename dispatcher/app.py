@@ -171,6 +171,7 @@ class Front:
             namespace=namespace,
             worker=destination.worker,
             hostname=destination.hostname,
+            cf={"hostMetadata": destination.metadata} if destination.metadata else None,
             client_ip=intake.client_ip,
         )
         dispatcher = Dispatcher(self._services, request, visit.exchanges.append)

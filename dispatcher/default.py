@@ -1,4 +1,7 @@
-"""The dispatch worker of an operator who has none: routing, and the limits that are stored."""
+"""The dispatch worker of an operator who has none: routing, and the limits that are stored.
+
+A custom hostname that leads to no worker may name one in its metadata: ``worker``.
+"""
 
 from dispatcher.environment import Environment
 from dispatcher.messages import Request, Response
@@ -10,4 +13,5 @@ class DefaultDispatchWorker(DispatchWorker):
 
     async def fetch(self, request: Request, env: Environment) -> Response:
         """Dispatch; failures become error pages."""
-        return await env.DISPATCHER.get(request.worker).fetch(request)
+        worker = request.worker or request.cf.get("hostMetadata", {}).get("worker", "")
+        return await env.DISPATCHER.get(worker).fetch(request)

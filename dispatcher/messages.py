@@ -1,7 +1,7 @@
 """The Request and Response that a dispatch worker handles."""
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from typing import Any
 
 from dispatcher.headers import Given, Headers
@@ -59,7 +59,8 @@ class Request(_Message):
     """A request. ``url`` is what the tenant's code will see.
 
     ``namespace`` and ``worker`` are what routing found, ``hostname`` the custom hostname by which
-    it did, empty for other ways. ``id`` is shown on error pages and is the id of the invocation in
+    it did, empty for other ways; what is said of that one is ``cf["hostMetadata"]``, and ``cf`` is
+    empty where nothing is. ``id`` is shown on error pages and is the id of the invocation in
     the worker's logs. ``client_ip`` is the visitor's address.
     """
 
@@ -74,6 +75,7 @@ class Request(_Message):
         namespace: str = "",
         worker: str = "",
         hostname: str = "",
+        cf: Mapping[str, Any] | None = None,
         client_ip: str = "",
     ) -> None:
         self.url = url
@@ -83,6 +85,7 @@ class Request(_Message):
         self.namespace = namespace
         self.worker = worker
         self.hostname = hostname
+        self.cf = cf or {}
         self.client_ip = client_ip
         self._set_body(body)
 
@@ -103,6 +106,7 @@ class Request(_Message):
             namespace=self.namespace,
             worker=self.worker,
             hostname=self.hostname,
+            cf=self.cf,
             client_ip=self.client_ip,
         )
         if body is None:

@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import msgspec
 
-from cloister.registry.hostnames import may_be_hostname
+from cloister.registry import HostnameRoute
+from cloister.registry.hostname_names import may_be_hostname
 from cloister.registry.names import NAME, NAME_CHARACTERS
 from cloister.settings import Settings
 from dispatcher.failures import Refusal
@@ -17,12 +18,14 @@ _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?
 
 class Destination(msgspec.Struct, frozen=True):
     """Who gets the request, and the path that it sees (as sent, percent-encoded). ``hostname`` is
-    the custom hostname that led there, if one did."""
+    the custom hostname that led there, if one did, with its ``metadata``; ``worker`` is empty where
+    it names none."""
 
     namespace: str
     worker: str
     path: str
     hostname: str = ""
+    metadata: dict[str, str] = {}
 
 
 AUTHORITY_CHARACTERS = 260
@@ -31,8 +34,8 @@ AUTHORITY_CHARACTERS = 260
 Rule = Callable[[str, str], Destination | None]
 """(host, path) to a destination; None is "not mine", :class:`Refusal` ends the search."""
 
-HostnameLookup = Callable[[str], Awaitable[tuple[str, str] | None]]
-"""A custom hostname to (namespace, worker)."""
+HostnameLookup = Callable[[str], Awaitable[HostnameRoute | None]]
+"""A custom hostname to where it leads."""
 
 
 def host_of(authority: str) -> str:
@@ -65,6 +68,7 @@ class Router:
 
     def __init__(self, settings: Settings, hostnames: HostnameLookup | None = None) -> None:
         self._domain = settings.domain.lower().strip(".")
+        self._default_namespace = settings.default_namespace
         self._hostnames = hostnames
         self._rules: tuple[Rule, ...] = (
             _Subdomains(self._domain, settings.default_namespace),
@@ -80,7 +84,10 @@ class Router:
         if self._hostnames is not None and may_be_hostname(host, self._domain):
             found = await self._hostnames(host)
             if found is not None:
-                return Destination(*found, path, hostname=host)
+                namespace = found.namespace or self._default_namespace
+                return Destination(
+                    namespace, found.script, path, hostname=host, metadata=found.metadata
+                )
         for rule in self._rules:
             destination = rule(host, path)
             if destination is not None:

@@ -10,6 +10,7 @@ from cloister.registry.tags import TagFilter
 from cloister.registry.views import (
     AccountView,
     Bundle,
+    HostnameRoute,
     HostnameView,
     KvKey,
     KvNamespaceView,
@@ -33,6 +34,7 @@ __all__ = [
     "AccountView",
     "Bundle",
     "ChangePublisher",
+    "HostnameRoute",
     "HostnameView",
     "KvKey",
     "KvNamespaceView",

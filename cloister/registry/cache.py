@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 
 from cloister.messages import Changed
-from cloister.registry.hostnames import may_be_hostname
+from cloister.registry.hostname_names import may_be_hostname
 from cloister.registry.notes import ChangeListener
 from cloister.registry.registry import Registry
 from cloister.registry.shelf import Shelf
-from cloister.registry.views import Bundle, NamespaceView, Route
+from cloister.registry.views import Bundle, HostnameRoute, NamespaceView, Route
 from cloister.settings import Settings
 
 ROUTES = 20_000
@@ -61,7 +61,7 @@ class RouteCache:
             absent=ABSENT,
             near=partial(registry.namespace_view, wait=False) if near else None,
         )
-        self._hostnames: Shelf[str, tuple[str, str] | None] = Shelf(
+        self._hostnames: Shelf[str, HostnameRoute | None] = Shelf(
             HOSTNAMES,
             registry.hostnames.resolve,
             absent=ABSENT,
@@ -95,13 +95,18 @@ class RouteCache:
         """The namespace of this name; None if there is none."""
         return await self._namespaces.get(name, self._age_s())
 
-    async def hostname(self, host: str) -> tuple[str, str] | None:
-        """Namespace and script of a custom hostname, in lower case without port and final dot; None
-        if there is none. What cannot be one (an address, a name of the platform's own) is not even
+    async def hostname(self, host: str) -> HostnameRoute | None:
+        """Where a custom hostname leads, in lower case without port and final dot; None if it is
+        active for nobody. What cannot be one (an address, a name of the platform's own) is not even
         looked for."""
         if not may_be_hostname(host, self._domain):
             return None
-        return await self._hostnames.get(host, self._age_s())
+        found = await self._hostnames.get(host, self._age_s())
+        if found is None:
+            # One place for all names below: strangers choose those.
+            above = host.partition(".")[2]
+            found = await self._hostnames.get(f"*.{above}", self._age_s())
+        return found
 
     async def bundle(self, version_id: str) -> Bundle | None:
         """What running this version needs; None if it is gone. Versions never change."""
@@ -145,14 +150,18 @@ class RouteCache:
     def _drop_namespace(self, name: str) -> None:
         self._namespaces.drop(name)
         self._routes.drop_where(lambda key, _route: key[0] == name)
-        self._hostnames.drop_where(lambda _host, found: found is not None and found[0] == name)
+        self._hostnames.drop_where(
+            lambda _host, found: found is not None and found.namespace == name
+        )
         self._bundles.drop_where(lambda _id, bundle: bundle is None or bundle.namespace == name)
 
     def _drop_script(self, namespace: str, script: str) -> None:
         gone = (namespace, script)
         self._routes.drop(gone)
         # Its hostnames go with a script, and must not find a later one of its name.
-        self._hostnames.drop_where(lambda _host, found: found == gone)
+        self._hostnames.drop_where(
+            lambda _host, found: found is not None and (found.namespace, found.script) == gone
+        )
         # Not for truth, as they never change, but so that revoked secrets leave this memory.
         self._bundles.drop_where(
             lambda _id, bundle: bundle is None or (bundle.namespace, bundle.script) == gone

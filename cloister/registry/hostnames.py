@@ -1,77 +1,134 @@
-"""Custom hostnames: names outside the platform's own domain, each leading to one script.
+"""Custom hostnames: names outside the platform's own domain, each of an account.
 
-Whoever sets one vouches for it: that the name is its customer's is not verified here.
+An account claims a name, and proves that it is its customer's (:mod:`cloister.registry.claims`).
+Where it is the only account of the installation, it may vouch for a name instead: nobody else could
+be meant.
 """
 
-import re
-from functools import lru_cache
+from typing import Any, Literal, cast
 
-import idna
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, false, func, or_, select, text
 from sqlalchemy.exc import IntegrityError
 
 from cloister.errors import Conflict, Invalid, NotFound
+from cloister.registry.claims import Claims, noted, pend
 from cloister.registry.cursors import decode_cursor, encode_cursor
-from cloister.registry.database import Database, now_ms
-from cloister.registry.models import Hostname, Namespace
+from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.hostname_names import canonical_hostname, is_ours
+from cloister.registry.models import Account, Hostname, Namespace
+from cloister.registry.names import new_id, new_uuid
 from cloister.registry.namespaces import namespace_row
-from cloister.registry.views import HostnameView, Page
+from cloister.registry.views import HostnameRoute, HostnameStatus, HostnameView, Numbered, Page
 
-HOSTNAME_CHARACTERS = 253
 LIST_LIMIT = 1_000
-HOSTNAME_INVALID = 1407
+LARGEST_PAGE = 1_000_000
 
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-"""A name whose last label is one of these is an IPv4 address to browsers, however it is written."""
+Target = tuple[str, str]
+"""Namespace and script."""
 
-
-_PLACE = (
-    select(Namespace.name, Hostname.script)
-    .join(Namespace, Hostname.namespace_id == Namespace.id)
-    .where(Hostname.hostname == bindparam("hostname"))
+# Said as they stand, so that the index of active names serves them.
+_ACTIVE = text("custom_hostnames.status = 'active'")
+_ROUTE = (
+    select(Hostname.hostname, Namespace.name, Hostname.script, Hostname.custom_metadata)
+    .outerjoin(Namespace, Hostname.namespace_id == Namespace.id)
+    .where(Hostname.hostname == bindparam("hostname"), _ACTIVE)
 )
+_ROUTE_BELOW = _ROUTE.where(Hostname.wildcard)
+_TOKEN = select(Hostname.token).where(Hostname.id == bindparam("id"), _ACTIVE)
 
 
 class Hostnames:
-    """Sets and finds custom hostnames. A name belongs to one account of all."""
+    """Claims, changes and finds custom hostnames.
+
+    Attributes:
+        claims: what becomes of those that are to be proved.
+    """
 
     def __init__(self, database: Database, domain: str) -> None:
         self._database = database
         self._domain = domain
+        self.claims = Claims(database, domain)
 
-    def put(self, account_id: str, hostname: str, *, namespace: str, script: str) -> HostnameView:
-        """Make a hostname lead to a script, wherever in this account it led before.
+    def create(
+        self,
+        account_id: str,
+        hostname: str,
+        *,
+        metadata: dict[str, str] | None = None,
+        ssl: dict[str, Any] | None = None,
+        wildcard: bool = False,
+        target: Target | None = None,
+    ) -> HostnameView:
+        """Claim a hostname. It is pending until it is proved.
 
         Raises:
             Invalid: it may not be one.
-            Conflict: another account has it.
+            Conflict: the account has it already.
             NotFound: the account has no such namespace, or the namespace no such script.
         """
         name = canonical_hostname(hostname, self._domain)
         with self._database.write() as work:
-            # Locked: it is neither renamed nor loses the script before this is written.
-            row = namespace_row(work, account_id, namespace, for_change=True)
-            values = {"namespace_id": row.id, "script": script}
-            mine = select(Namespace.id).where(Namespace.account_id == account_id)
-            upsert = (
-                work.insert(Hostname)
-                .values(hostname=name, created_at=now_ms(), **values)
-                .on_conflict_do_update(
-                    index_elements=[Hostname.hostname],
-                    set_=values,
-                    where=Hostname.namespace_id.in_(mine),
-                )
-            )
-            try:
-                written = work.rows_changed(upsert)
-            except IntegrityError as exc:
-                raise NotFound(f"The namespace has no script {script[:64]!r}.") from exc
-            if not written:
-                raise Conflict(f"The hostname {name!r} belongs to another account.")
-            work.changed_hostname(name, namespace, script)
+            if work.scalar(_mine(account_id).where(Hostname.hostname == name)) is not None:
+                raise Conflict(f"The hostname {name!r} has been added already.")
+            row = _new(account_id, name)
+            row.custom_metadata = metadata or {}
+            row.ssl = ssl or {}
+            row.wildcard = wildcard
+            work.add(row)
+            _lead(work, row, target)
         return self.get(account_id, name)
+
+    def put(self, account_id: str, hostname: str, *, namespace: str, script: str) -> HostnameView:
+        """Make a hostname lead to a script, wherever in this account it led before, and vouch for
+        it if the account may.
+
+        Raises:
+            Invalid: it may not be one.
+            Conflict: it is active for another account.
+            NotFound: the account has no such namespace, or the namespace no such script.
+        """
+        name = canonical_hostname(hostname, self._domain)
+        with self._database.write() as work:
+            row = _claimed(work, account_id, name)
+            _lead(work, row, (namespace, script))
+            if row.status != "active" and _is_only_account(work):
+                row.status, row.vouched = "active", True
+                row.since, row.next_check_at, row.errors = now_ms(), None, []
+            noted(work, row)
+        return self.get(account_id, name)
+
+    def edit(
+        self,
+        account_id: str,
+        hostname_id: str,
+        *,
+        metadata: dict[str, str] | None = None,
+        ssl: dict[str, Any] | None = None,
+        wildcard: bool | None = None,
+        target: Target | None = None,
+    ) -> HostnameView:
+        """Change what is said, and have it checked soon; one that was given up is pending again.
+
+        Raises:
+            NotFound: the account has none of this id, or no such target.
+        """
+        with self._database.write() as work:
+            row = work.scalar(_mine(account_id).where(Hostname.id == hostname_id).with_for_update())
+            if row is None:
+                raise _unknown_id()
+            was_wildcard = row.wildcard
+            if metadata is not None:
+                row.custom_metadata = metadata
+            if ssl is not None:
+                row.ssl = ssl
+            if wildcard is not None:
+                row.wildcard = wildcard
+            if target is not None:
+                _lead(work, row, target)
+            if not row.vouched:
+                pend(row)
+            noted(work, row, below=was_wildcard)
+        return self.find(account_id, hostname_id)
 
     def list(
         self,
@@ -97,124 +154,216 @@ class Hostnames:
         if cursor is not None:
             query = query.where(Hostname.hostname > decode_cursor(cursor).decode(errors="replace"))
         with self._database.read() as session:
-            found = [_view(row, name) for row, name in session.execute(query)]
+            found = [self._view(row, name) for row, name in session.execute(query)]
         items = found[:limit]
         more = len(found) > limit
         return Page(
             items=items, cursor=encode_cursor(items[-1].hostname.encode()) if more else None
         )
 
+    def page(
+        self,
+        account_id: str,
+        *,
+        exact: str | None = None,
+        contain: str | None = None,
+        prefix: str | None = None,
+        hostname_id: str | None = None,
+        statuses: "tuple[str, ...] | None" = None,
+        wildcard: bool | None = None,
+        page: int = 1,
+        per_page: int = 20,
+        order: Literal["created_at", "status"] = "created_at",
+        direction: Literal["asc", "desc"] = "asc",
+    ) -> Numbered[HostnameView]:
+        """One page of those that meet every condition given, and how many there are."""
+        meets = [Hostname.account_id == account_id]
+        if exact is not None:
+            meets.append(Hostname.hostname == exact)
+        if contain is not None:
+            meets.append(Hostname.hostname.contains(contain, autoescape=True))
+        if prefix is not None:
+            meets.append(Hostname.hostname.startswith(prefix, autoescape=True))
+        if hostname_id is not None:
+            meets.append(Hostname.id == hostname_id)
+        if statuses is not None:
+            meets.append(self._of_status(statuses))
+        if wildcard is not None:
+            meets.append(Hostname.wildcard == wildcard)
+        first = Hostname.status if order == "status" else Hostname.created_at
+        by = [column.desc() if direction == "desc" else column for column in (first, Hostname.id)]
+        query = (
+            _joined()
+            .where(*meets)
+            .order_by(*by)
+            .offset((min(page, LARGEST_PAGE) - 1) * per_page)
+            .limit(per_page)
+        )
+        with self._database.read() as session:
+            total = session.scalar(select(func.count()).select_from(Hostname).where(*meets)) or 0
+            items = [self._view(row, name) for row, name in session.execute(query)]
+        return Numbered(items=items, total=total)
+
     def get(self, account_id: str, hostname: str) -> HostnameView:
-        """Find one.
+        """Find one by its name.
 
         Raises:
             Invalid: it may not be one.
             NotFound: the account has it not.
         """
         name = canonical_hostname(hostname, self._domain)
-        with self._database.read() as session:
-            found = session.execute(_one(account_id, name)).one_or_none()
+        found = self._one(_of_account(account_id).where(Hostname.hostname == name))
         if found is None:
             raise _unknown(name)
-        return _view(*found)
+        return found
+
+    def find(self, account_id: str, hostname_id: str) -> HostnameView:
+        """Find one by its id. Raises NotFound."""
+        found = self._one(_of_account(account_id).where(Hostname.id == hostname_id))
+        if found is None:
+            raise _unknown_id()
+        return found
 
     def delete(self, account_id: str, hostname: str) -> None:
-        """Delete one. Raises as :meth:`get` does."""
+        """Delete one by its name. Raises as :meth:`get` does."""
         name = canonical_hostname(hostname, self._domain)
-        with self._database.write() as work:
-            found = work.execute(_one(account_id, name).with_for_update(of=Hostname)).one_or_none()
-            if found is None:
-                raise _unknown(name)
-            row, namespace = found
-            work.delete(row)
-            work.changed_hostname(name, namespace, row.script)
+        if not self._delete(_mine(account_id).where(Hostname.hostname == name)):
+            raise _unknown(name)
 
-    def resolve(self, hostname: str, *, wait: bool = True) -> tuple[str, str] | None:
-        """Namespace and script of a canonical hostname of any account; None if there is none. For
-        ``wait`` see ``Database.row``."""
-        found = self._database.row(_PLACE, {"hostname": hostname}, wait=wait)
-        return None if found is None else (found[0], found[1])
+    def discard(self, account_id: str, hostname_id: str) -> None:
+        """Delete one by its id. Raises NotFound."""
+        if not self._delete(_mine(account_id).where(Hostname.id == hostname_id)):
+            raise _unknown_id()
 
-
-def canonical_hostname(text: str, domain: str) -> str:
-    """The hostname as a Host header has it: lower case, punycode, no final dot.
-
-    Raises:
-        Invalid: a custom hostname of the platform of this domain cannot be that.
-    """
-    # Before anything else is done with it: encoding takes long for long texts.
-    if len(text) > HOSTNAME_CHARACTERS + 1:
-        raise _invalid(f"A hostname has at most {HOSTNAME_CHARACTERS} characters.")
-    if "*" in text:
-        raise _invalid("A wildcard cannot be a custom hostname: set each name on its own.")
-    name = _ascii(text).lower().removesuffix(".")
-    if len(name) > HOSTNAME_CHARACTERS:
-        raise _invalid(f"A hostname has at most {HOSTNAME_CHARACTERS} characters, as punycode too.")
-    if not _HOSTNAME.fullmatch(name):
-        raise _invalid(
-            f"{text[:64]!r} is not a hostname: two or more labels of letters, digits and dashes, "
-            "each of up to 63 characters and not beginning or ending with a dash; no port."
+    def resolve(self, hostname: str, *, wait: bool = True) -> HostnameRoute | None:
+        """Where a canonical hostname leads, or ``*.`` and one that has its names below it along;
+        None if it is active for nobody. For ``wait`` see ``Database.row``."""
+        below = hostname.startswith("*.")
+        query = _ROUTE_BELOW if below else _ROUTE
+        found = self._database.row(query, {"hostname": hostname[2 * below :]}, wait=wait)
+        if found is None:
+            return None
+        name, namespace, script, metadata = found
+        return HostnameRoute(
+            hostname=name, namespace=namespace or "", script=script or "", metadata=metadata
         )
-    if _is_address(name):
-        raise _invalid("An IP address cannot be a custom hostname.")
-    if _is_ours(name, domain):
-        raise _invalid(f"{name!r} is of the platform's own domain, where workers are by name.")
-    return name
+
+    def token(self, hostname_id: str) -> str | None:
+        """The token of an active hostname: we show it where its name leads to us."""
+        found = self._database.row(_TOKEN, {"id": hostname_id}, wait=True)
+        return None if found is None else str(found[0])
+
+    def _one(self, query: Select[Hostname, str]) -> HostnameView | None:
+        with self._database.read() as session:
+            found = session.execute(query).one_or_none()
+        return None if found is None else self._view(*found)
+
+    def _delete(self, query: Select[Hostname]) -> bool:
+        with self._database.write() as work:
+            row = work.scalar(query.with_for_update())
+            if row is None:
+                return False
+            noted(work, row)
+            work.delete(row)
+        return True
+
+    def _of_status(self, statuses: tuple[str, ...]) -> Any:
+        """ "Blocked" is not written down: it is what is of the platform's domain by now."""
+        own = self._domain.lower().strip(".")
+        ours = or_(Hostname.hostname == own, Hostname.hostname.endswith(f".{own}", autoescape=True))
+        asked = Hostname.status.in_(statuses) & ~ours
+        return or_(asked, ours if "blocked" in statuses else false())
+
+    def _view(self, row: Hostname, namespace: str | None) -> HostnameView:
+        status = "blocked" if is_ours(row.hostname, self._domain) else row.status
+        return HostnameView(
+            id=row.id,
+            account_id=row.account_id,
+            hostname=row.hostname,
+            status=cast("HostnameStatus", status),
+            wildcard=row.wildcard,
+            vouched=row.vouched,
+            token=row.token,
+            metadata=row.custom_metadata,
+            ssl=row.ssl,
+            errors=row.errors,
+            namespace=namespace,
+            script=row.script,
+            created_at=row.created_at,
+        )
 
 
-@lru_cache(maxsize=4096)
-def may_be_hostname(host: str, domain: str) -> bool:
-    """Whether a custom hostname can be this, in lower case and without a final dot."""
-    return (
-        len(host) <= HOSTNAME_CHARACTERS
-        and not _is_ours(host, domain)
-        and _HOSTNAME.fullmatch(host) is not None
-        and not _is_address(host)
+def _new(account_id: str, hostname: str) -> Hostname:
+    now = now_ms()
+    return Hostname(
+        id=new_id(),
+        account_id=account_id,
+        hostname=hostname,
+        status="pending",
+        wildcard=False,
+        vouched=False,
+        token=new_uuid(),
+        custom_metadata={},
+        ssl={},
+        errors=[],
+        created_at=now,
+        since=now,
+        next_check_at=now,
     )
 
 
-def _ascii(text: str) -> str:
-    if text.isascii():
-        return text
+def _claimed(work: Work, account_id: str, hostname: str) -> Hostname:
+    """The account's row, locked; made if missing."""
+    named = Hostname.hostname == hostname
+    others = select(Hostname.id).where(named, _ACTIVE, Hostname.account_id != account_id)
+    if work.scalar(others) is not None:
+        raise Conflict(f"The hostname {hostname!r} belongs to another account.")
+    row = work.scalar(_mine(account_id).where(named).with_for_update())
+    if row is None:
+        row = _new(account_id, hostname)
+        work.add(row)
+    elif not row.vouched:
+        pend(row)
+    return row
+
+
+def _lead(work: Work, row: Hostname, target: Target | None) -> None:
+    """Make it lead there. Raises NotFound if that is nowhere."""
+    script = None
+    if target is not None:
+        namespace, script = target
+        # Locked: it is neither renamed nor loses the script before this is written.
+        found = namespace_row(work, row.account_id, namespace, for_change=True)
+        row.namespace_id, row.script = found.id, script
     try:
-        return idna.encode(text, uts46=True).decode()
-    except (idna.IDNAError, UnicodeError) as exc:
-        raise _invalid(f"{text[:64]!r} is not an internationalized hostname: {exc}.") from exc
+        work.flush()
+    except IntegrityError as exc:
+        if script is None or "UNIQUE" in str(exc.orig).upper():
+            raise Conflict(f"The hostname {row.hostname!r} is being added already.") from exc
+        raise NotFound(f"The namespace has no script {script[:64]!r}.") from exc
 
 
-def _is_address(name: str) -> bool:
-    return _NUMBER.fullmatch(name.rpartition(".")[2]) is not None
+def _is_only_account(work: Work) -> bool:
+    return work.scalar(select(func.count()).select_from(Account)) == 1
 
 
-def _is_ours(name: str, domain: str) -> bool:
-    own = domain.lower().strip(".")
-    return name == own or name.endswith(f".{own}")
+def _mine(account_id: str) -> Select[Hostname]:
+    return select(Hostname).where(Hostname.account_id == account_id)
+
+
+def _joined() -> Select[Hostname, str]:
+    return select(Hostname, Namespace.name).outerjoin(
+        Namespace, Hostname.namespace_id == Namespace.id
+    )
 
 
 def _of_account(account_id: str) -> Select[Hostname, str]:
-    return (
-        select(Hostname, Namespace.name)
-        .join(Namespace, Hostname.namespace_id == Namespace.id)
-        .where(Namespace.account_id == account_id)
-    )
-
-
-def _one(account_id: str, hostname: str) -> Select[Hostname, str]:
-    return _of_account(account_id).where(Hostname.hostname == hostname)
-
-
-def _view(row: Hostname, namespace: str) -> HostnameView:
-    return HostnameView(
-        hostname=row.hostname,
-        namespace=namespace,
-        script=row.script,
-        created_at=row.created_at,
-    )
-
-
-def _invalid(message: str) -> Invalid:
-    return Invalid(message, code=HOSTNAME_INVALID, pointer="/hostname")
+    return _joined().where(Hostname.account_id == account_id)
 
 
 def _unknown(hostname: str) -> NotFound:
     return NotFound(f"The account has no hostname {hostname!r}.")
+
+
+def _unknown_id() -> NotFound:
+    return NotFound("The account has no custom hostname of this id.")

@@ -161,26 +161,56 @@ class ScriptTag(Base):
 
 
 class Hostname(Base):
-    """A custom hostname: where else than under the platform's own domain a script is found.
+    """A custom hostname of an account: where else than under the platform's own domain it serves.
 
-    By the namespace's id, so that it follows a rename; it goes with its script.
+    Several accounts may claim a name; it is active for one at most. Where it leads to a script, it
+    does so by the namespace's id, so that it follows a rename, and goes with its script.
     """
 
-    __tablename__ = "hostnames"
+    __tablename__ = "custom_hostnames"
     __table_args__ = (
+        UniqueConstraint("account_id", "hostname"),
         ForeignKeyConstraint(
             ["namespace_id", "script"],
             ["scripts.namespace_id", "scripts.name"],
             ondelete="CASCADE",
         ),
-        Index("hostnames_by_script", "namespace_id", "script"),
+        Index(
+            "custom_hostnames_active",
+            "hostname",
+            unique=True,
+            sqlite_where=text("status = 'active'"),
+            postgresql_where=text("status = 'active'"),
+        ),
+        Index("custom_hostnames_by_name", "hostname"),
+        Index("custom_hostnames_by_script", "namespace_id", "script"),
+        Index("custom_hostnames_by_check", "next_check_at"),
     )
 
-    hostname: Mapped[str] = mapped_column(_name(253), primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    hostname: Mapped[str] = mapped_column(_name(253))
     """Lower-case ASCII, as it is in a Host header."""
-    namespace_id: Mapped[str] = mapped_column(String(36))
-    script: Mapped[str] = mapped_column(_name(63))
+    status: Mapped[str] = mapped_column(String(16))
+    wildcard: Mapped[bool]
+    """Whether the names one label below it are meant too."""
+    vouched: Mapped[bool]
+    """Whether the account vouches for it, in place of a proof."""
+    token: Mapped[str] = mapped_column(String(36))
+    """What proves it: published in the DNS or served under the name."""
+    custom_metadata: Mapped[dict[str, Any]]
+    ssl: Mapped[dict[str, Any]]
+    """What was asked of its certificate, to be shown."""
+    errors: Mapped[list[str]]
+    """Of the last check."""
+    namespace_id: Mapped[str | None] = mapped_column(String(36))
+    script: Mapped[str | None] = mapped_column(_name(63))
     created_at: Mapped[int]
+    since: Mapped[int]
+    """When it got its present status, or was asked to be checked anew."""
+    failing_since: Mapped[int | None]
+    """The first check in a row of an active one that found it elsewhere."""
+    next_check_at: Mapped[int | None]
 
 
 class Version(Base):

@@ -3,7 +3,7 @@
 Times are epoch milliseconds (UTC), except the expiration of a KV pair: seconds, as in the product.
 """
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -181,13 +181,34 @@ class ScriptView(ScriptSummary, frozen=True, kw_only=True):
     version: VersionView
 
 
+HostnameStatus = Literal["pending", "active", "moved", "deleted", "blocked"]
+
+
 class HostnameView(msgspec.Struct, frozen=True, kw_only=True):
-    """A custom hostname, and the script that it leads to."""
+    """A custom hostname. ``namespace`` and ``script`` say where it leads, if to a script."""
+
+    id: str
+    account_id: str
+    hostname: str
+    status: HostnameStatus
+    wildcard: bool
+    vouched: bool
+    token: str
+    metadata: dict[str, str]
+    ssl: dict[str, Any]
+    errors: list[str]
+    namespace: str | None
+    script: str | None
+    created_at: int
+
+
+class HostnameRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an active hostname leads: empty names where it leads to no script by itself."""
 
     hostname: str
     namespace: str
     script: str
-    created_at: int
+    metadata: dict[str, str]
 
 
 class KvNamespaceView(msgspec.Struct, frozen=True, kw_only=True):

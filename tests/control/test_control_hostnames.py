@@ -91,6 +91,9 @@ def test_another_account(url: str, api: httpx.Client, registry: Registry) -> Non
     namespace = registry.namespaces.create(OTHER_ACCOUNT, "theirs").id
     registry.scripts.put_version(namespace, "shop", NewVersion(digest="0" * 64, main_module="m.py"))
     registry.hostnames.put(OTHER_ACCOUNT, "a.example", namespace="theirs", script="shop")
+    claim = registry.hostnames.claims.take()
+    assert claim is not None
+    registry.hostnames.claims.conclude(claim, "proved", [])
     assert fault(api.put(f"{H}/a.example", json=BODY)) == (409, 1406)
     assert fault(api.put(f"{H}/b.example", json={**BODY, "namespace": "theirs"})) == (404, 100119)
     assert fault(api.get(f"{H}/a.example")) == (404, 1436)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from dispatcher_rig import Dispatcher, eventually
 
+from cloister.registry import HostnameRoute
 from cloister.settings import Settings
 from dispatcher.failures import Refusal
 from dispatcher.routing import Destination, Router, host_of
@@ -79,11 +80,20 @@ def test_bad_hosts(authority: str) -> None:
 def test_custom_hostnames_come_first() -> None:
     """An exact custom hostname wins over every other way; a name of the platform's is none."""
 
-    async def lookup(host: str) -> tuple[str, str] | None:
-        return ("staging", "shop") if host != "other.example.org" else None
+    async def lookup(host: str) -> HostnameRoute | None:
+        script = "" if host == "meta.example.org" else "shop"
+        namespace = "staging" if script else ""
+        route = HostnameRoute(
+            hostname=host, namespace=namespace, script=script, metadata={"a": "b"}
+        )
+        return route if host != "other.example.org" else None
 
     found = asyncio.run(Router(SETTINGS, lookup).find("shop.example.org", "/a"))
-    assert found == Destination("staging", "shop", "/a", hostname="shop.example.org")
+    said = {"hostname": "shop.example.org", "metadata": {"a": "b"}}
+    assert found == Destination("staging", "shop", "/a", **said)
+    found = asyncio.run(Router(SETTINGS, lookup).find("meta.example.org", "/a"))
+    said = {"hostname": "meta.example.org", "metadata": {"a": "b"}}
+    assert found == Destination("production", "", "/a", **said)
     with pytest.raises(Refusal):
         asyncio.run(Router(SETTINGS, lookup).find("other.example.org", "/a"))
     found = asyncio.run(Router(SETTINGS, lookup).find("y.apps.example.com", "/a"))
