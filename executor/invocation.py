@@ -293,9 +293,10 @@ class Run:
             return isolate
         if self._turn is not None:
             self._turn.end()
+            self._turn = None
         isolate = await self._loaded(bundle)
         try:
-            self._turn = await self._host.turns.begin(self._place)
+            self._turn = self._turn or await self._host.turns.begin(self._place)
         except BaseException:
             self._isolate = None
             self._host.give_back(isolate, reuse=True)
@@ -303,8 +304,8 @@ class Run:
         return isolate
 
     async def _loaded(self, bundle: Bundle) -> Isolate:
-        """An isolate that runs the code. What fails before any of the tenant's code ran is ours,
-        and is tried once more."""
+        """An isolate that runs the code. If there is a turn, the invocation follows the code. What
+        fails before any of the tenant's code ran is ours, and is tried once more."""
         try:
             isolate = await self._borrow(bundle)
         except (CloisterError, IsolateDied) as exc:
@@ -313,8 +314,11 @@ class Run:
         if not isolate.is_loaded:
             self.record.language = isolate.language
             self._isolate = isolate
+            self._turn = self._host.turns.begin_now()
+            asked = self.work.asked(self._host.settings.log_bytes) if self._turn else None
+            load = partial(loading.load, isolate, self._host, self.record, self.stop)
             try:
-                await loading.load(isolate, self._host, self.record, self.stop)
+                self._is_sent = await load(asked)
             except BaseException:
                 self._isolate = None
                 self._host.give_back(isolate, reuse=False)

@@ -13,12 +13,19 @@ from executor.traces import Record
 from executor.watch import Watch
 from executor.work import Ended
 
+_DECLINED = frames.Declined(count=1)
+
 
 async def load(
-    isolate: Isolate, host: Host, record: Record, on_overrun: Callable[[Outcome], None]
-) -> None:
+    isolate: Isolate,
+    host: Host,
+    record: Record,
+    on_overrun: Callable[[Outcome], None],
+    invoke: frames.Invoke | None = None,
+) -> bool:
     """Wait until an isolate, which was sent the code, has run its top level. That has the time for
-    start-up, not that of a request.
+    start-up, not that of a request. What is to be invoked then is sent behind the code, so that the
+    isolate need not be woken for it again; whether it has taken that.
 
     Raises:
         Ended: the code fails.
@@ -32,11 +39,19 @@ async def load(
         watches=host.watches,
     )
     watch.start()
+    is_taken = invoke is not None
     try:
-        _check_loaded(await isolate.receive(), record)
+        if invoke is not None:
+            await isolate.send(invoke)
+        frame = await isolate.receive()
+        if is_taken and frame == _DECLINED:  # by a loop that the top level runs
+            is_taken = False
+            frame = await isolate.receive()
+        _check_loaded(frame, record)
     finally:
         watch.stop()
     isolate.is_loaded = True
+    return is_taken
 
 
 def _check_loaded(frame: frames.FromIsolate, record: Record) -> None:

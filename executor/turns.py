@@ -56,8 +56,8 @@ class Turns:
 
     async def begin(self, name: Name) -> Turn:
         """Wait for a turn. Whoever has one ends it."""
-        if len(self._begun) < self._places:
-            return self._new()
+        if (turn := self.begin_now()) is not None:
+            return turn
         waiter = _FutureTurn()
         self._wait(name, waiter)
         try:
@@ -66,6 +66,10 @@ class Turns:
             if not waiter.turn.cancelled():
                 waiter.turn.result().end()  # it came at the very moment of giving up
             raise
+
+    def begin_now(self) -> Turn | None:
+        """A turn, if there is one without a wait."""
+        return self._new() if len(self._begun) < self._places else None
 
     def call(self, name: Name, waiter: Waiter) -> None:
         """Let it begin when there is a turn, perhaps now."""
