@@ -23,6 +23,7 @@ import msgspec
 
 from cloister.languages import LANGUAGES, RESTRICTED
 from executor import sandbox
+from executor.isolate import immortal
 from executor.isolate.languages import DIALECTS
 from executor.sandbox import kernel, limits, process, seccomp, users
 
@@ -168,6 +169,7 @@ def _warm_up(options: argparse.Namespace) -> Serve:
     # them filled, what isolates allocate lies together in a few fresh ones.
     gc.disable()
     gc.collect()
+    immortal.immortalise()
     _filling.extend(bytes(size) for size in _SMALL_SIZES for _ in range(FILLING_BYTES // size))
     gc.freeze()
     return serve
