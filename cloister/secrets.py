@@ -29,8 +29,9 @@ class Cipher:
             raise SettingInvalid(
                 f"CLOISTER_SECRET_KEY must have at least {KEY_CHARACTERS} characters."
             )
-        derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"cloister secrets v1")
-        self._aead = AESGCM(derivation.derive(secret_key.encode()))
+        self._aead = AESGCM(_derived(secret_key, b"cloister secrets v1"))
+        self.token_key = _derived(secret_key, b"cloister tokens v1")
+        """Signs what we give out to be shown to us again."""
 
     def seal(self, data: bytes, about: str) -> bytes:
         """Encrypt and authenticate, bound to ``about``."""
@@ -47,6 +48,11 @@ class Cipher:
             return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], about.encode())
         except (InvalidTag, ValueError) as exc:
             raise NotReady("A stored secret does not open with this CLOISTER_SECRET_KEY.") from exc
+
+
+def _derived(secret_key: str, purpose: bytes) -> bytes:
+    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose)
+    return derivation.derive(secret_key.encode())
 
 
 def open_cipher(settings: Settings) -> Cipher:

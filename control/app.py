@@ -12,6 +12,7 @@ from cloister.secrets import open_cipher
 from cloister.settings import Settings
 from control import (
     accounts,
+    assets,
     auth,
     bodies,
     content,
@@ -43,6 +44,7 @@ NOUNS = (
     tokens,
     namespaces,
     scripts,
+    assets,
     content,
     script_settings,
     secrets,
@@ -88,6 +90,7 @@ def create_app(
     security_headers.install(app, dashboard.blueprint.name)
     app.before_request(_refuse_undecodable_paths)
     app.register_blueprint(_api())
+    app.register_blueprint(assets.uploads, url_prefix=API)
     app.register_blueprint(openapi.blueprint, url_prefix=API)
     openapi.install(app)
     app.register_blueprint(dashboard.blueprint)

@@ -25,6 +25,8 @@ CONTENT = f"{SCRIPT}/content"
 def get(account_id: str, namespace: str, script: str) -> Response:
     """The modules: a single one raw, several as multipart/form-data."""
     view = script_of(account_id, namespace, script)
+    if not view.has_code:
+        raise Refused(SCRIPT_NOT_FOUND, "This Worker has no code, only assets.")
     if view.digest in request.if_none_match:
         response = Response(status=304)
     else:

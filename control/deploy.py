@@ -1,11 +1,12 @@
 """One deploy: parts and metadata in, a live version out. Nothing changes unless all of it holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from flask import request
 
+from cloister.assets import SiteRef
 from cloister.bundles import encode_sources
 from cloister.errors import NotFound, NotReady
 from cloister.languages import Language
@@ -14,7 +15,7 @@ from cloister.messages import CompileAnswer, Complaint, Source
 from cloister.outcomes import ANSWERS, Kind, Outcome
 from cloister.registry import NamespaceView, NewVersion, ScriptView
 from cloister.uploads import SCRIPT_BYTES
-from control import bodies, upload
+from control import bodies, sites, upload
 from control.envelope import Fault
 from control.errors import (
     BAD_UPLOAD,
@@ -130,9 +131,10 @@ def put_script(namespace: NamespaceView, name: str, *, strict: bool) -> tuple[Sc
         had = live.bindings if live else []
         return bindings.resolve(said.bindings or [], said.keep_bindings, had, strict=strict)
 
+    assets = sites.chosen(namespace, name, said.assets, keep=said.keep_assets)
     # What is inherited is read again below, in the transaction that writes the version.
     live = house().registry.scripts.uploaded(namespace.id, name)
-    code = compiled(received, bound(live), namespace.language)
+    code = _code(received, bound(live), assets.after(live), namespace.language)
 
     def next_version(live: NewVersion | None) -> NewVersion:
         return NewVersion(
@@ -140,6 +142,7 @@ def put_script(namespace: NamespaceView, name: str, *, strict: bool) -> tuple[Sc
             main_module=code.main_module,
             handlers=code.handlers,
             startup_ms=code.startup_ms,
+            assets=assets.after(live),
             bindings=bound(live),
             settings=said.kept,
             compatibility_date=said.compatibility_date or metadata.OLDEST_DATE,
@@ -154,9 +157,28 @@ def put_script(namespace: NamespaceView, name: str, *, strict: bool) -> tuple[Sc
     return view, code
 
 
+def _code(
+    received: Upload, env: list[bindings.Binding], site: SiteRef | None, language: Language
+) -> Code:
+    """The code of an upload, which may be none where there are assets."""
+    said = received.said
+    has_code = bool(said.main_module or received.parts) or site is None
+    sites.check(site, env, said.assets, has_code=has_code)
+    if has_code or site is None:
+        code = compiled(received, env, language)
+    else:
+        code = Code(
+            digest=sites.digest(site), main_module="", handlers={}, startup_ms=0, warnings=[]
+        )
+    noted = said.assets.warnings if said.assets is not None else []
+    return replace(code, warnings=code.warnings + noted)
+
+
 def patch_settings(namespace: NamespaceView, name: str, value: Any) -> ScriptView:
     """Change what ``value`` names of a script's configuration; the code stays."""
     said = metadata.metadata(value, ceiling(house().settings))
+    if said.assets is not None:
+        raise Refused(VALIDATION_FAILED, "assets come with an upload only.", pointer="/assets")
     bindings.check_targets(Surroundings(namespace=namespace, script=name), said.bindings or [])
 
     def next_version(live: NewVersion) -> NewVersion:
@@ -168,6 +190,7 @@ def patch_settings(namespace: NamespaceView, name: str, value: Any) -> ScriptVie
         for field in ("limits", "compatibility_date", "compatibility_flags"):
             if getattr(said, field) is not None:
                 changes[field] = getattr(said, field)
+        sites.check(live.assets, changes.get("bindings", []), None)
         return msgspec.structs.replace(live, **changes)
 
     with translated(SCRIPT_NOT_FOUND):

@@ -61,9 +61,16 @@ STILL_REFERENCED = Problem(10142, 400, "Something else still refers to this.")
 SERVICE_NOT_FOUND = Problem(10143, 400, "The target of a service binding does not exist.")
 SETTINGS_PART_MISSING = Problem(10201, 400, "The upload has no part named settings.")
 LIMIT_TOO_HIGH = Problem(10206, 400, "A limit is above what this platform allows.")
+ASSETS_MISSING = Problem(10301, 400, "Files of these assets have not been uploaded yet.")
+MANIFEST_INVALID = Problem(10304, 400, "The manifest of assets is not valid.")
+ASSETS_BINDING_ALONE = Problem(10305, 400, "A binding to assets needs assets: the Worker has none.")
+MANIFEST_MISSING = Problem(
+    10343, 400, "assets.jwt must be the completion token of an upload session of this Worker."
+)
 TAG_TOO_LARGE = Problem(100102, 400, "A tag is longer than 255 characters.")
 TOO_MANY_TAGS = Problem(100103, 400, "A Worker has at most 8 tags.")
 NAMESPACE_NOT_FOUND = Problem(100119, 404, "This dispatch namespace does not exist.")
+REDIRECTS_INVALID = Problem(100324, 400, "Invalid _redirects configuration.")
 BAD_BINDING_TYPE = Problem(100153, 400, "A binding has an unknown type.")
 
 HOSTNAME_TAKEN = Problem(1406, 409, "Another account has this hostname.")

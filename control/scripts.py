@@ -197,6 +197,8 @@ def _summarized(item: ScriptSummary) -> dict[str, Any]:
             if name != "Default"
         ],
         "startup_time_ms": item.startup_ms,
+        "has_assets": item.has_assets,
+        "has_modules": item.has_code,
     }
 
 

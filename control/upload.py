@@ -21,13 +21,14 @@ MAX_NAME_BYTES = 255
 class Part:
     """One part. ``filename`` and ``content_type`` are None where the sender gave none.
 
-    ``content_type`` is lower case and without parameters.
+    ``content_type`` is lower case and without parameters, ``declared_type`` as it came.
     """
 
     name: str
     filename: str | None
     content_type: str | None
     data: bytes
+    declared_type: str | None = None
 
     @property
     def module_name(self) -> str:
@@ -123,12 +124,14 @@ class _Collector:
         if kind != b"form-data" or b"name" not in options:
             raise Refused(BAD_UPLOAD, "A part has no Content-Disposition with a name.")
         filename = options.get(b"filename")
-        content_type = parse_options_header(_latin(self._headers, b"content-type"))[0]
+        declared = _latin(self._headers, b"content-type")
+        content_type = parse_options_header(declared)[0]
         self.parts.append(
             Part(
                 name=_name(options[b"name"]),
                 filename=_name(filename) if filename else None,
                 content_type=content_type.decode("latin-1") or None,
+                declared_type=declared or None,
                 data=b"".join(self._data),
             )
         )

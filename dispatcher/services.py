@@ -5,6 +5,8 @@ import uuid
 from contextlib import AsyncExitStack
 from functools import lru_cache, partial
 
+from cloister.assets.sites import Sites
+from cloister.blobs import Blobs
 from cloister.broker import async_redis
 from cloister.limits import effective
 from cloister.link import Link
@@ -19,7 +21,7 @@ from dispatcher.publisher import Publisher
 
 
 class Services:
-    """Registry, route cache, mailbox, publisher and enquiry of this process."""
+    """Registry, route cache, sites, mailbox, publisher and enquiry of this process."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -33,6 +35,7 @@ class Services:
         self._uploads = Link(self._redis)
         self.registry: Registry
         self.routes: RouteCache
+        self.sites = Sites(Blobs.open(settings))
 
     async def open(self) -> None:
         """Connect and start. Raises what the first thing that fails raises; closes the others."""
@@ -43,6 +46,7 @@ class Services:
             self.routes = RouteCache(self.registry, self.settings)
             await self.routes.start()
             stack.push_async_callback(self.routes.close)
+            stack.push_async_callback(self.sites.close)
             await self.mailbox.start()
             stack.push_async_callback(self.mailbox.close)
             stack.push_async_callback(self.publisher.close)

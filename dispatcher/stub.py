@@ -7,6 +7,7 @@ from typing import Any
 from cloister.limits import Limits
 from cloister.messages import Invocation, Outbound
 from cloister.registry import OutboundRule, Route
+from dispatcher import assets
 from dispatcher.exchange import Exchange
 from dispatcher.failures import WorkerNotFound
 from dispatcher.headers import Given, end_to_end
@@ -119,7 +120,8 @@ class Stub:
         headers: Given = None,
         body: Content = None,
     ) -> Response:
-        """Invoke the worker's ``fetch``. The response's body may still be on its way.
+        """Invoke the worker's ``fetch``, unless its assets have the answer. The response's body may
+        still be on its way.
 
         Raises:
             WorkerNotFound: the namespace has no such worker.
@@ -135,6 +137,10 @@ class Stub:
         if route is None:
             raise WorkerNotFound
         outbound = self._outbound_of(route)
+        if self._entrypoint is None or not route.has_code:
+            response = await assets.answer(services.sites, route, request)
+            if response is not None:
+                return response
         upload = await take_body(request)
         invocation = self._invocation(request, route, outbound, upload)
         return await self._dispatcher.exchange(invocation).begin(upload)

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from cloister.assets.manifest import SiteRef, Stored
 from cloister.languages import RESTRICTED
 from cloister.limits import Limits
 from cloister.registry.views import OutboundRule
@@ -236,8 +237,41 @@ class Version(Base):
     compatibility_flags: Mapped[list[str]]
     handlers: Mapped[dict[str, list[str]]]
     """Entrypoint class name to the list of its handlers."""
+    assets: Mapped[SiteRef | None] = mapped_column(Record(SiteRef))
+    """Its static assets. A version without code, whose main module is empty, has nothing else."""
     startup_ms: Mapped[int]
     created_at: Mapped[int]
+
+
+class AssetSession(Base):
+    """An upload of static assets under way. The script need not be there yet."""
+
+    __tablename__ = "asset_sessions"
+    __table_args__ = (
+        Index("asset_sessions_by_script", "namespace_id", "script"),
+        Index("asset_sessions_by_end", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    namespace_id: Mapped[str] = mapped_column(ForeignKey("namespaces.id", ondelete="CASCADE"))
+    script: Mapped[str] = mapped_column(_name(63))
+    files: Mapped[bytes] = mapped_column(LargeBinary)
+    """What the manifest names: msgpack."""
+    known: Mapped[bytes] = mapped_column(LargeBinary)
+    """Those of them that need not be uploaded, by hash: msgpack."""
+    expires_at: Mapped[int]
+
+
+class AssetUpload(Base):
+    """A file that came in a session, by the uploader's hash."""
+
+    __tablename__ = "asset_uploads"
+
+    session_id: Mapped[str] = mapped_column(
+        ForeignKey("asset_sessions.id", ondelete="CASCADE"), primary_key=True
+    )
+    hash: Mapped[str] = mapped_column(_name(64), primary_key=True)
+    stored: Mapped[Stored] = mapped_column(Record(Stored))
 
 
 class KvNamespace(Base):

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from sqlalchemy import bindparam, inspect, select
 
+from cloister.assets.navigation import prefers_assets
 from cloister.messages import Changed
 from cloister.registry.accounts import Accounts
+from cloister.registry.assets import Assets
 from cloister.registry.database import Database, open_database
 from cloister.registry.hostnames import Hostnames
 from cloister.registry.kv import Kv
@@ -27,6 +29,10 @@ _ROUTE = (
         Namespace.outbound,
         Script.version_id,
         Version.limits,
+        Version.main_module,
+        Version.compatibility_date,
+        Version.compatibility_flags,
+        Version.assets,
     )
     .join(Script, Script.namespace_id == Namespace.id)
     .join(Version, Script.version_id == Version.id)
@@ -52,6 +58,7 @@ class Registry:
         self.namespaces = Namespaces(database)
         self.versions = Versions(database, cipher)
         self.scripts = Scripts(database, self.versions)
+        self.assets = Assets(database)
         self.hostnames = Hostnames(database, domain)
         self.kv = Kv(database)
 
@@ -69,6 +76,10 @@ class Registry:
             namespace_limits=row.namespace_limits,
             script_limits=row.limits,
             outbound=outbound_rule(row.outbound, namespace),
+            assets=row.assets,
+            has_code=bool(row.main_module),
+            prefers_assets=row.assets is not None
+            and prefers_assets(row.compatibility_date, row.compatibility_flags),
         )
 
     def namespace_view(self, namespace: str, *, wait: bool = True) -> NamespaceView | None:

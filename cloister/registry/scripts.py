@@ -8,6 +8,7 @@ from sqlalchemy import Text, cast, delete, select
 from sqlalchemy.orm import Session
 
 from cloister.errors import Conflict, Invalid, NotFound
+from cloister.registry import assets
 from cloister.registry.cursors import decode_cursor, encode_cursor
 from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.models import Namespace, Script, ScriptTag, Version
@@ -130,7 +131,14 @@ class Scripts:
         if not 1 <= limit <= LIST_LIMIT:
             raise Invalid(f"limit must be 1 to {LIST_LIMIT}.")
         query = (
-            select(Script, Version.digest, Version.handlers, Version.startup_ms)
+            select(
+                Script,
+                Version.digest,
+                Version.handlers,
+                Version.startup_ms,
+                Version.main_module,
+                Version.assets,
+            )
             .join(Version, Script.version_id == Version.id)
             .limit(limit + 1)
         )
@@ -147,8 +155,10 @@ class Scripts:
                 digest=digest,
                 handlers=handlers,
                 startup_ms=startup_ms,
+                has_code=bool(main_module),
+                has_assets=site is not None,
             )
-            for script, digest, handlers, startup_ms in rows[:limit]
+            for script, digest, handlers, startup_ms, main_module, site in rows[:limit]
         ]
         more = len(rows) > limit
         return Page(items=items, cursor=encode_cursor(items[-1].name.encode()) if more else None)
@@ -167,6 +177,7 @@ class Scripts:
             users = [] if force else _users(work, namespace_id, name)
             if users:
                 raise Conflict(f"{name} is the target of service bindings of {', '.join(users)}.")
+            assets.forget(work, namespace_id, name)
             work.changed(namespace.name, name)
 
     def delete_tagged(self, namespace_id: str, tags: TagFilter) -> builtins.list[str]:
@@ -184,6 +195,7 @@ class Scripts:
             for start in range(0, len(found), CHUNK):
                 ids = [row.id for row in found[start : start + CHUNK]]
                 work.execute(delete(Script).where(Script.id.in_(ids)))
+                assets.forget(work, namespace_id, *(r.name for r in found[start : start + CHUNK]))
             names = sorted(row.name for row in found)
             if names:
                 work.changed(namespace.name, *names)
@@ -314,6 +326,8 @@ def _view(script: Script, namespace: str, version: Version, tags: builtins.list[
         digest=live.digest,
         handlers=live.handlers,
         startup_ms=live.startup_ms,
+        has_code=bool(live.main_module),
+        has_assets=live.assets is not None,
         version=live,
     )
 

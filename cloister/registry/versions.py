@@ -34,6 +34,7 @@ _SAME = (
     "compatibility_flags",
     "handlers",
     "startup_ms",
+    "assets",
 )
 """Fields that a version has as it was uploaded."""
 
@@ -50,6 +51,7 @@ _BUNDLE = (
         Version.compatibility_date,
         Version.compatibility_flags,
         Version.handlers,
+        Version.assets,
         Script.name.label("script"),
         Namespace.name.label("namespace"),
         Namespace.account_id,
@@ -92,6 +94,7 @@ class Versions:
             compatibility_date=row.compatibility_date,
             compatibility_flags=row.compatibility_flags,
             handlers=row.handlers,
+            assets=row.assets,
         )
 
     def uploaded(self, row: Version) -> NewVersion:

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from cloister.assets.manifest import SiteRef
 from cloister.languages import RESTRICTED, Language
 from cloister.limits import NO_LIMITS, Limits
 
@@ -95,6 +96,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     namespace_limits: Limits
     script_limits: Limits
     outbound: OutboundRule | None
+    assets: SiteRef | None = None
+    has_code: bool = True
+    prefers_assets: bool = False
+    """Whether pages that browsers navigate to are for the assets first."""
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +120,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     compatibility_date: str
     compatibility_flags: list[str]
     handlers: dict[str, list[str]]
+    assets: SiteRef | None = None
 
     def __repr__(self) -> str:
         """Without ``env``: it holds secrets, and a repr ends in logs."""
@@ -125,7 +131,8 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     """Code and configuration of a script, about to be written or read back for a change.
 
     ``bindings`` are as uploaded and **with** the text of their secrets: what is secret in them is
-    split off and encrypted by the registry.
+    split off and encrypted by the registry. Without a ``main_module`` it is only assets, whose
+    digest is its own.
     """
 
     digest: str
@@ -137,6 +144,7 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     compatibility_flags: list[str] = []
     handlers: dict[str, list[str]] = {}
     startup_ms: int = 0
+    assets: SiteRef | None = None
 
     def __repr__(self) -> str:
         """Without ``bindings``: they hold secrets."""
@@ -158,6 +166,7 @@ class VersionView(msgspec.Struct, frozen=True, kw_only=True):
     handlers: dict[str, list[str]]
     startup_ms: int
     created_at: int
+    assets: SiteRef | None = None
 
 
 class ScriptSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +180,8 @@ class ScriptSummary(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     handlers: dict[str, list[str]]
     startup_ms: int
+    has_code: bool
+    has_assets: bool
     created_at: int
     modified_at: int
 

@@ -268,6 +268,10 @@ def _service(item: Binding, pointer: str) -> Binding:
     return service | {key: value for key, value in said.items() if value}
 
 
+def _assets(_item: Binding, _pointer: str) -> Binding:
+    return {}
+
+
 def _inherit(item: Binding, pointer: str) -> Binding:
     if item.get("version_id") not in (None, "", "latest"):
         raise Refused(
@@ -285,6 +289,7 @@ _FIELDS: dict[str, Callable[[Binding, str], Binding]] = {
     "json": _json,
     "kv_namespace": _kv_namespace,
     "service": _service,
+    "assets": _assets,
     "inherit": _inherit,
 }
 
@@ -312,7 +317,7 @@ Shown = Annotated[
 
 _NOT_SERVED = frozenset(
     {
-        *("secret_key", "d1", "r2_bucket", "queue", "durable_object_namespace", "assets"),
+        *("secret_key", "d1", "r2_bucket", "queue", "durable_object_namespace"),
         *("dispatch_namespace", "analytics_engine", "ratelimit", "version_metadata", "workflow"),
         *("hyperdrive", "vectorize", "ai", "ai_search", "ai_search_namespace", "images", "media"),
         *("browser", "browser_rendering", "mtls_certificate", "secrets_store_secret"),

@@ -8,7 +8,7 @@ import msgspec
 
 from cloister.limits import NO_LIMITS, Limits
 from control.errors import VALIDATION_FAILED, Refused
-from control.rules import bindings, limits, tags
+from control.rules import assets, bindings, limits, tags
 
 OLDEST_DATE = "2021-11-02"
 """What holds when an upload names no compatibility date, as in the product."""
@@ -28,7 +28,7 @@ KEPT: dict[str, type | tuple[type, ...]] = {
 }
 """Fields that are kept with the version and shown again."""
 
-_ABSENT = ("assets", "migrations", "exports", "containers")
+_ABSENT = ("migrations", "exports", "containers")
 """Fields that ask for what does not exist here; saying nothing in them is allowed."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -36,6 +36,8 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 _Bindings = list[bindings.Said]
 _Limits = limits.Said
+_Assets = assets.Said | None
+_Chosen = assets.Chosen | None
 
 
 class UploadMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ class UploadMetadata(msgspec.Struct, frozen=True, kw_only=True):
     main_module: str | None = None
     bindings: _Bindings | None = None
     keep_bindings: list[str] | None = None
+    assets: _Assets = None
+    keep_assets: bool | None = None
     tags: list[str] | None = None
     limits: _Limits = None
     compatibility_date: str | None = None
@@ -64,6 +68,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     main_module: str | None = None
     bindings: list[dict[str, Any]] | None = None
     keep_bindings: list[str] = []
+    assets: _Chosen = None
+    keep_assets: bool = False
     tags: list[str] | None = None
     limits: Limits | None = None
     compatibility_date: str | None = None
@@ -88,6 +94,8 @@ def metadata(value: object, ceiling: Limits) -> Metadata:
         main_module=_main_module(value),
         bindings=None if value.get("bindings") is None else bindings.bindings(value["bindings"]),
         keep_bindings=bindings.keep_types(value.get("keep_bindings")),
+        assets=assets.assets(value.get("assets")),
+        keep_assets=_keep_assets(value.get("keep_assets")),
         tags=None if value.get("tags") is None else tags.tags(value["tags"]),
         limits=_limits(value, ceiling),
         compatibility_date=_date(value.get("compatibility_date")),
@@ -118,6 +126,14 @@ def _main_module(value: dict[str, Any]) -> str | None:
     if name is not None and not isinstance(name, str):
         raise Refused(VALIDATION_FAILED, "main_module must be a string.", pointer="/main_module")
     return name
+
+
+def _keep_assets(value: object) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise Refused(
+            VALIDATION_FAILED, "keep_assets must be true or false.", pointer="/keep_assets"
+        )
+    return bool(value)
 
 
 def _limits(value: dict[str, Any], ceiling: Limits) -> Limits | None:

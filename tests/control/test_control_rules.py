@@ -220,7 +220,7 @@ def test_tags_refused(value: Any, code: int) -> None:
         ({"body_part": "x"}, "/body_part"),
         ({"keep_bindings": True}, "/keep_bindings"),
         ({"bindings": {}}, "/bindings"),
-        ({"assets": {"jwt": "x"}}, "/assets"),
+        ({"assets": {"jwt": 5}}, "/assets/jwt"),
         ({"migrations": {"new_tag": "x"}}, "/migrations"),
         ({"observability": []}, "/observability"),
         ({"logpush": "yes"}, "/logpush"),

@@ -1,0 +1,160 @@
+"""Upload sessions of static assets: which files a script is to have, and which of them have come.
+
+What an uploader calls a file (its hash) is taken as a name and never trusted: a session knows only
+what was uploaded for its very script, or what that script's live version has. So nobody gets a
+file by its hash alone, whoever has uploaded it.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+from sqlalchemy import Select, delete, func, select
+
+from cloister.assets.manifest import Stored
+from cloister.errors import NotFound
+from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.models import AssetSession, AssetUpload, Namespace
+from cloister.registry.names import check_name, new_id
+
+LIFE_S = 3_600
+"""How long a session may take, and then its deploy may wait."""
+
+
+class Wanted(msgspec.Struct, frozen=True, array_like=True):
+    """A file that a manifest names."""
+
+    path: str
+    hash: str
+    size: int
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A session under way. ``missing`` are the hashes, with sizes, that it began without."""
+
+    id: str
+    namespace_id: str
+    script: str
+    files: list[Wanted]
+    missing: dict[str, int]
+
+
+_Known = dict[str, Stored]
+_files = msgspec.msgpack.Decoder(list[Wanted])
+_known = msgspec.msgpack.Decoder(_Known)
+
+
+class Assets:
+    """Opens sessions, and remembers what came in them. Times are given by the database's host."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def known(self, namespace_id: str, script: str) -> _Known:
+        """What the script's other sessions have been given by now, by hash: one that broke off goes
+        on where it was."""
+        query = (
+            select(AssetUpload.hash, AssetUpload.stored)
+            .join(AssetSession, AssetUpload.session_id == AssetSession.id)
+            .where(AssetSession.namespace_id == namespace_id, AssetSession.script == script)
+            .where(AssetSession.expires_at > now_ms())
+        )
+        with self._database.read() as session:
+            return {row.hash: row.stored for row in session.execute(query)}
+
+    def open(
+        self, namespace_id: str, script: str, files: list[Wanted], known: Mapping[str, Stored]
+    ) -> Session:
+        """Begin a session. A file of ``known`` with the size that is said need not be uploaded.
+
+        Raises:
+            NotFound: there is no such namespace.
+            Invalid: the script's name breaks a rule.
+        """
+        check_name(script, "Script name")
+        sizes = {file.hash: file.size for file in files}
+        had = {h: known[h] for h, size in sizes.items() if h in known and known[h].size == size}
+        row = AssetSession(
+            id=new_id(),
+            namespace_id=namespace_id,
+            script=script,
+            files=msgspec.msgpack.encode(files),
+            known=msgspec.msgpack.encode(had),
+            expires_at=now_ms() + LIFE_S * 1000,
+        )
+        with self._database.write() as work:
+            if work.get(Namespace, namespace_id) is None:
+                raise NotFound("There is no such namespace.")
+            work.execute(delete(AssetSession).where(AssetSession.expires_at <= now_ms()))
+            work.add(row)
+        return _session(row)
+
+    def find(self, session_id: str) -> Session:
+        """A session under way. Raises NotFound: there is none, or its time is over."""
+        with self._database.read() as session:
+            row = session.scalar(_query(session_id))
+            if row is None:
+                raise _over()
+            return _session(row)
+
+    def add(self, session: Session, uploads: Mapping[str, Stored]) -> bool:
+        """Remember files that came; whether the session has all of its files now. Of two with one
+        name the first stays.
+
+        Raises:
+            NotFound: the session is over.
+        """
+        with self._database.write() as work:
+            # Locked, so that of the last two uploads one sees the other.
+            if work.scalar(_query(session.id).with_for_update()) is None:
+                raise _over()
+            rows = [
+                {"session_id": session.id, "hash": name, "stored": stored}
+                for name, stored in uploads.items()
+            ]
+            if rows:
+                work.execute(work.insert(AssetUpload).on_conflict_do_nothing(), rows)
+            return _uploaded(work, session.id) >= len(session.missing)
+
+    def finished(self, session: Session) -> dict[str, Stored] | None:
+        """Every file of a session by its hash; None if some are still to come."""
+        with self._database.read() as read:
+            row = read.scalar(_query(session.id))
+            if row is None:
+                return None
+            query = select(AssetUpload.hash, AssetUpload.stored)
+            came = read.execute(query.where(AssetUpload.session_id == session.id))
+            stored = _known.decode(row.known) | {each.hash: each.stored for each in came}
+        return stored if all(file.hash in stored for file in session.files) else None
+
+
+def forget(work: Work, namespace_id: str, *scripts: str) -> None:
+    """Drop the sessions of scripts that are deleted: a later script of the name is another one."""
+    mine = (AssetSession.namespace_id == namespace_id) & AssetSession.script.in_(scripts)
+    work.execute(delete(AssetSession).where(mine))
+
+
+def _query(session_id: str) -> Select[AssetSession]:
+    return select(AssetSession).where(
+        AssetSession.id == session_id, AssetSession.expires_at > now_ms()
+    )
+
+
+def _uploaded(work: Work, session_id: str) -> int:
+    mine = AssetUpload.session_id == session_id
+    return work.scalar(select(func.count()).select_from(AssetUpload).where(mine)) or 0
+
+
+def _session(row: AssetSession) -> Session:
+    files = _files.decode(row.files)
+    known = _known.decode(row.known)
+    return Session(
+        id=row.id,
+        namespace_id=row.namespace_id,
+        script=row.script,
+        files=files,
+        missing={file.hash: file.size for file in files if file.hash not in known},
+    )
+
+
+def _over() -> NotFound:
+    return NotFound("This upload session is over, or there has been none.")
