@@ -24,10 +24,12 @@ from control import (
     logs,
     namespaces,
     openapi,
+    plain,
     request_id,
     scripts,
     secrets,
     security_headers,
+    services,
     tags,
     tokens,
 )
@@ -53,6 +55,8 @@ NOUNS = (
     logs,
     kv,
     kv_bulk,
+    plain,
+    services,
 )
 
 

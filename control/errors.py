@@ -35,6 +35,14 @@ MISSING_PARAMETER = Problem(10003, 400, "A required parameter is missing.")
 MALFORMED_PARAMETER = Problem(10004, 400, "A parameter is malformed.")
 BAD_UPLOAD = Problem(10006, 400, "The upload could not be parsed.")
 SCRIPT_NOT_FOUND = Problem(10007, 404, "This Worker does not exist on your account.")
+SCRIPT_NOT_IN_NAMESPACE = Problem(10092, 404, "The namespace has no such Worker.")
+NO_ADDRESS = Problem(
+    10015,
+    403,
+    "A Worker outside of namespaces has no address of its own here: set workers_dev = false and "
+    "preview_urls = false.",
+)
+NO_SCHEDULES = Problem(10015, 403, "There are no cron triggers here yet.")
 BAD_SCRIPT_NAME = Problem(
     10016,
     400,

@@ -40,8 +40,8 @@ HEARTBEAT_S = 15.0
 )
 def get(account_id: str, namespace: str, script: str, limit: int) -> Response:
     """The last records, newest first."""
-    script_of(account_id, namespace, script)
-    records = recent(namespace, script, limit)
+    found = script_of(account_id, namespace, script)
+    records = recent(found.namespace, script, limit)
     return envelope.success(records, info=envelope.CountInfo(count=len(records)))
 
 
@@ -49,8 +49,8 @@ def get(account_id: str, namespace: str, script: str, limit: int) -> Response:
 @operation(gives={"text/event-stream": str})
 def tail(account_id: str, namespace: str, script: str) -> Response:
     """Records as they are made, as server-sent events."""
-    script_of(account_id, namespace, script)
-    stream = _Stream(tail_channel(namespace, script))
+    found = script_of(account_id, namespace, script)
+    stream = _Stream(tail_channel(found.namespace, script))
     response = Response(stream_with_context(stream.events()), mimetype="text/event-stream")
     response.call_on_close(stream.close)
     response.headers["X-Accel-Buffering"] = "no"

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from cloister.languages import RESTRICTED, Language
 from cloister.limits import ceiling
+from cloister.registry.names import is_plain, plain_namespace
 from cloister.registry.views import NamespaceDetail, OutboundRule
 from control import bodies, envelope, logs
 from control.errors import (
@@ -31,7 +32,8 @@ blueprint = Blueprint("namespaces", __name__)
 
 
 class Outbound(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom the scripts' fetch() goes through: a worker, by default of the same namespace."""
+    """Whom the scripts' fetch() goes through. Without a namespace: the account's plain Worker of
+    that name if there is one, else a worker of the same namespace."""
 
     service: names.Name
     namespace: str | None = None
@@ -91,7 +93,7 @@ def create(account_id: str, body: bodies.Body[NewNamespace]) -> Response:
     said = body()
     name = names.namespace_name(said.name)
     _check_language(said, RESTRICTED)
-    changes = _changes(said)
+    changes = _changes(account_id, said)
     with translated(NAMESPACE_NOT_FOUND):
         made = house().registry.namespaces.create(account_id, name, **changes)
     return envelope.success(shape(made))
@@ -121,7 +123,7 @@ def change(account_id: str, namespace: str, body: bodies.Body[NamespaceChanges])
     _whole_account_only()
     said = body()
     _check_language(said, namespace_of(account_id, namespace).language)
-    changes = _changes(said)
+    changes = _changes(account_id, said)
     if said.name is not None:
         changes["new_name"] = names.namespace_name(said.name)
     with translated(NAMESPACE_NOT_FOUND):
@@ -171,7 +173,7 @@ def _script_names(namespace_id: str) -> list[str]:
             return found
 
 
-def _changes(body: NamespaceChanges) -> dict[str, Any]:
+def _changes(account_id: str, body: NamespaceChanges) -> dict[str, Any]:
     """What the body says, but for the name, as the registry takes it."""
     changes: dict[str, Any] = {}
     if body.trusted_workers is not None:
@@ -181,7 +183,7 @@ def _changes(body: NamespaceChanges) -> dict[str, Any]:
     if body.limits is not UNSET:
         changes["limits"] = limits.limits(body.limits, ceiling(house().settings))
     if body.outbound is not UNSET:
-        changes["outbound"] = _outbound(body.outbound)
+        changes["outbound"] = _outbound(account_id, body.outbound)
     if body.egress is not UNSET:
         lists = body.egress or Egress()
         changes["egress_allow"] = egress.patterns(lists.allow or [], "allow")
@@ -201,12 +203,13 @@ def _check_language(body: NamespaceChanges, has: Language) -> None:
         )
 
 
-def _outbound(rule: Outbound | None) -> OutboundRule | None:
+def _outbound(account_id: str, rule: Outbound | None) -> OutboundRule | None:
     if rule is None:
         return None
+    script = names.script_name(rule.service)
     return OutboundRule(
-        namespace=rule.namespace or "",
-        script=names.script_name(rule.service),
+        namespace=rule.namespace or _home(account_id, script),
+        script=script,
         parameters=[
             names.binding_name(name, f"/outbound/parameters/{index}")
             for index, name in enumerate(rule.parameters or [])
@@ -214,10 +217,18 @@ def _outbound(rule: Outbound | None) -> OutboundRule | None:
     )
 
 
+def _home(account_id: str, script: str) -> str:
+    """Where a worker is whose rule names no namespace: among the plain ones if it is one by now,
+    else in the namespace of the rule."""
+    plain = plain_namespace(account_id)
+    return plain if house().registry.resolve(plain, script) else ""
+
+
 def _outbound_shape(rule: OutboundRule | None) -> Outbound | None:
     if rule is None:
         return None
-    return Outbound(service=rule.script, namespace=rule.namespace, parameters=rule.parameters)
+    namespace = None if is_plain(rule.namespace) else rule.namespace
+    return Outbound(service=rule.script, namespace=namespace, parameters=rule.parameters)
 
 
 def _whole_account_only() -> None:

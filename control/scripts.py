@@ -7,10 +7,12 @@ from flask import Blueprint, Response
 
 from cloister.errors import Invalid
 from cloister.registry import ScriptSummary, ScriptView, TagFilter
+from cloister.registry.names import is_plain
 from control import deploy, envelope, fields, logs
 from control.errors import (
     MISSING_PARAMETER,
     SCRIPT_NOT_FOUND,
+    SCRIPT_NOT_IN_NAMESPACE,
     STILL_REFERENCED,
     Refused,
     translated,
@@ -41,7 +43,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     etag: str
     created_on: envelope.Time
     modified_on: envelope.Time
-    dispatch_namespace: str
+    dispatch_namespace: str | None
     handlers: list[str]
     named_handlers: list[NamedHandlers]
     startup_time_ms: int
@@ -52,6 +54,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 class Script(Summary, frozen=True, kw_only=True):
     """A script with its live version, as uploads answer."""
 
+    deployment_id: str
     entry_point: str
     compatibility_date: str
     compatibility_flags: list[str]
@@ -110,7 +113,7 @@ def put(account_id: str, namespace: str, script: str, bindings_inherit: str | No
 @operation(Deployed)
 def get(account_id: str, namespace: str, script: str) -> Response:
     """One script, without its code."""
-    view = script_of(account_id, namespace, script)
+    view = script_of(account_id, namespace, script, SCRIPT_NOT_IN_NAMESPACE)
     return envelope.success(
         Deployed(
             created_on=envelope.timestamp(view.created_at),
@@ -140,7 +143,7 @@ def delete(account_id: str, namespace: str, script: str, *, force: bool) -> Resp
     found = namespace_of(account_id, namespace)
     with translated(SCRIPT_NOT_FOUND, STILL_REFERENCED):
         house().registry.scripts.delete(found.id, script, force=force)
-    logs.forget(namespace, script)
+    logs.forget(found.name, script)
     return envelope.success(None)
 
 
@@ -153,7 +156,7 @@ def delete_tagged(account_id: str, namespace: str, tags: str | None) -> Response
     if not chosen:
         raise Refused(MISSING_PARAMETER, "tags is required.", pointer="/tags")
     deleted = house().registry.scripts.delete_tagged(found.id, chosen)
-    logs.forget(namespace, *deleted)
+    logs.forget(found.name, *deleted)
     return envelope.success(Deleted(deleted=deleted, count=len(deleted)))
 
 
@@ -168,6 +171,7 @@ def shape(view: ScriptView) -> Script:
     placement = kept.get("placement")
     return Script(
         **_summarized(view),
+        deployment_id=version.id.replace("-", ""),
         entry_point=version.main_module,
         compatibility_date=version.compatibility_date,
         compatibility_flags=version.compatibility_flags,
@@ -189,7 +193,7 @@ def _summarized(item: ScriptSummary) -> dict[str, Any]:
         "etag": item.digest,
         "created_on": envelope.timestamp(item.created_at),
         "modified_on": envelope.timestamp(item.modified_at),
-        "dispatch_namespace": item.namespace,
+        "dispatch_namespace": None if is_plain(item.namespace) else item.namespace,
         "handlers": item.handlers.get("Default", []),
         "named_handlers": [
             NamedHandlers(name=name, handlers=found)

@@ -20,6 +20,17 @@ TAG_TOO_LARGE = 100102
 TOO_MANY_TAGS = 100103
 
 
+def plain_namespace(account_id: str) -> str:
+    """Where an account's plain Workers are kept: a namespace of a name that none can be given, so
+    that no host, path, endpoint or rule of a tenant's leads there."""
+    return f"_{account_id}"
+
+
+def is_plain(namespace: str) -> bool:
+    """Whether it is one of those."""
+    return namespace.startswith("_")
+
+
 def new_id() -> str:
     """A fresh id: 32 hex digits."""
     return uuid.uuid4().hex

@@ -13,7 +13,7 @@ from cloister.languages import RESTRICTED, Language, known
 from cloister.limits import NO_LIMITS, Limits
 from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.models import Account, Namespace, Script
-from cloister.registry.names import check_name, new_uuid
+from cloister.registry.names import check_name, is_plain, new_uuid, plain_namespace
 from cloister.registry.views import NamespaceDetail, NamespaceView, OutboundRule
 
 OUTBOUND_PARAMETERS = 64
@@ -77,7 +77,10 @@ class Namespaces:
 
     def list(self, account_id: str) -> builtins.list[NamespaceDetail]:
         """The account's namespaces, by name."""
-        query = _counted().where(Namespace.account_id == account_id).order_by(Namespace.name)
+        mine = (Namespace.account_id == account_id) & (
+            Namespace.name != plain_namespace(account_id)
+        )
+        query = _counted().where(mine).order_by(Namespace.name)
         with self._database.read() as session:
             return [_detail(row, count) for row, count in session.execute(query)]
 
@@ -85,6 +88,36 @@ class Namespaces:
         """The names of all namespaces of all accounts: what there is to consume."""
         with self._database.read() as session:
             return builtins.list(session.scalars(select(Namespace.name).order_by(Namespace.name)))
+
+    def plain(self, account_id: str) -> NamespaceView:
+        """Where the account's plain Workers are, made if missing. The platform's own are trusted.
+
+        Raises:
+            NotFound: there is no such account.
+        """
+        name = plain_namespace(account_id)
+        query = select(Namespace).where(Namespace.name == name)
+        with self._database.read() as session:
+            row = session.scalar(query)
+        if row is None:
+            fresh = {
+                "id": new_uuid(),
+                "account_id": account_id,
+                "name": name,
+                "trusted": True,
+                "limits": NO_LIMITS,
+                "egress_allow": [],
+                "egress_deny": [],
+                "created_at": (now := now_ms()),
+                "modified_at": now,
+            }
+            with self._database.write() as work:
+                if work.get(Account, account_id) is None:
+                    raise NotFound("No account has this id.")
+                work.execute(work.insert(Namespace).values(fresh).on_conflict_do_nothing())
+                work.changed(name)
+                row = work.scalars(query).one()
+        return namespace_view(row)
 
     def find(self, account_id: str, name: str) -> NamespaceView:
         """Find one, without a count of its scripts, which takes the longer the more they are.
@@ -104,7 +137,7 @@ class Namespaces:
         query = _counted().where(Namespace.account_id == account_id, Namespace.name == name)
         with self._database.read() as session:
             found = session.execute(query).one_or_none()
-        if found is None:
+        if found is None or is_plain(name):
             raise _unknown(name)
         return _detail(*found)
 
@@ -187,11 +220,11 @@ def namespace_row(
     """The row of an account's namespace; ``for_change`` locks it.
 
     Raises:
-        NotFound: the account has none of this name.
+        NotFound: the account has none of this name. That of its plain Workers has no name.
     """
     query = select(Namespace).where(Namespace.account_id == account_id, Namespace.name == name)
     row = session.scalar(query.with_for_update() if for_change else query)
-    if row is None:
+    if row is None or is_plain(name):
         raise _unknown(name)
     return row
 
@@ -261,6 +294,8 @@ def _stored_rule(work: Work, row: Namespace, rule: OutboundRule | None) -> Outbo
     check_name(rule.script, "Script name")
     if rule.namespace in {"", row.name}:
         return msgspec.structs.replace(rule, namespace="")
+    if rule.namespace == plain_namespace(row.account_id):
+        return rule
     # Locked, lest it be deleted or renamed before this rule can be seen.
     namespace_row(work, row.account_id, rule.namespace, for_change=True)
     return rule

@@ -201,6 +201,31 @@ class Scripts:
                 work.changed(namespace.name, *names)
         return names
 
+    def users(self, namespace_id: str, name: str) -> builtins.list[str]:
+        """Scripts of the namespace with service bindings to this one: their names, of some."""
+        with self._database.read() as session:
+            return _users(session, namespace_id, name)
+
+    def producers(self, account_id: str, consumer: str) -> builtins.list[tuple[str, str]]:
+        """Workers whose records a plain Worker is said to get: namespaces and names, of some."""
+        query = (
+            select(Namespace.name, Script.name, Version.settings)
+            .join(Script, Script.namespace_id == Namespace.id)
+            .join(Version, Script.version_id == Version.id)
+            .where(Namespace.account_id == account_id)
+            .where(cast(Version.settings, Text).contains('"tail_consumers"'))
+            .where(cast(Version.settings, Text).contains(f'"{consumer}"', autoescape=True))
+            .order_by(Namespace.name, Script.name)
+            .limit(USERS_NAMED)
+        )
+        with self._database.read() as session:
+            rows = session.execute(query).all()
+        return [
+            (namespace, name)
+            for namespace, name, settings in rows
+            if any(each.get("service") == consumer for each in settings["tail_consumers"])
+        ]
+
     def tags(self, namespace_id: str, name: str) -> builtins.list[str]:
         """The tags of a script, sorted."""
         return self.get(namespace_id, name).tags
@@ -277,8 +302,8 @@ def _locked(work: Work, namespace_id: str, name: str) -> Script:
     return row
 
 
-def _users(work: Work, namespace_id: str, name: str) -> list[str]:
-    """Scripts whose live version has a service binding to this one, which has just gone: a few."""
+def _users(session: Session, namespace_id: str, name: str) -> list[str]:
+    """Scripts whose live version has a service binding to this one: a few."""
     query = (
         select(Script.name, Version.bindings)
         .join(Version, Script.version_id == Version.id)
@@ -290,7 +315,7 @@ def _users(work: Work, namespace_id: str, name: str) -> list[str]:
     )
     return [
         user
-        for user, bindings in work.execute(query)
+        for user, bindings in session.execute(query)
         if any(item["type"] == "service" and item.get("service") == name for item in bindings)
     ]
 
@@ -333,4 +358,4 @@ def _view(script: Script, namespace: str, version: Version, tags: builtins.list[
 
 
 def _unknown(name: str) -> NotFound:
-    return NotFound(f"The namespace has no script {name[:64]!r}.")
+    return NotFound(f"There is no Worker {name[:64]!r} here.")

@@ -179,6 +179,10 @@ def _kept(value: dict[str, Any]) -> dict[str, Any]:
     for name, item in kept.items():
         if not isinstance(item, KEPT[name]):
             raise Refused(VALIDATION_FAILED, f"{name} has the wrong JSON type.", pointer=f"/{name}")
+    if not all(isinstance(item, dict) for item in kept.get("tail_consumers", [])):
+        raise Refused(
+            VALIDATION_FAILED, "tail_consumers must name services.", pointer="/tail_consumers"
+        )
     if len(msgspec.json.encode(kept)) > SETTINGS_BYTES:
         raise Refused(VALIDATION_FAILED, f"The settings are over {SETTINGS_BYTES} bytes.")
     return kept

@@ -116,13 +116,13 @@ def test_namespace_token(api: httpx.Client, registry: Registry, upload: Upload) 
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/workers/scripts/x", 404, 7003),
+        ("GET", "/workers/scripts/x", 404, 10007),
         ("GET", "/nothing", 404, 7003),
         ("POST", N, 405, 7001),
         ("GET", "/workers/dispatch/namespaces/none", 404, 100119),
         ("GET", "/workers/dispatch/namespaces/none/scripts", 404, 100119),
         ("PUT", "/workers/dispatch/namespaces/none/scripts/a", 404, 100119),
-        ("GET", f"{N}/scripts/none", 404, 10007),
+        ("GET", f"{N}/scripts/none", 404, 10092),
         ("DELETE", f"{N}/scripts/none", 404, 10007),
         ("GET", f"{N}/scripts/none/settings", 404, 10007),
         ("PATCH", f"{N}/scripts/none/settings", 404, 10007),

@@ -136,7 +136,7 @@ def test_tags_and_delete(sdk: Cloudflare) -> None:
     scripts.delete("hello", **WHERE)
     with pytest.raises(cloudflare.NotFoundError) as caught:
         scripts.get("hello", **WHERE)
-    assert caught.value.errors[0].code == 10007
+    assert caught.value.errors[0].code == 10092
 
 
 def test_kv(sdk: Cloudflare) -> None:
