@@ -50,7 +50,11 @@ def has_users(without: Collection[str]) -> bool:
     return not {"ids", "user"} & set(without)
 
 
-def enclosure_steps(without: Collection[str], block: users.Block) -> list[Step]:
+def enclosure_steps(
+    without: Collection[str],
+    block: users.Block,
+    new_root: Callable[[], None] = namespaces.empty_root,
+) -> list[Step]:
     """The zygote's steps, in order, less what the operator accepts to do without.
 
     The user namespace comes before the others, since it gives the right to make them; the file
@@ -79,7 +83,7 @@ def enclosure_steps(without: Collection[str], block: users.Block) -> list[Step]:
         Step("pid", namespaces.unshare_pid),
         Step("mount", namespaces.unshare_mount),
         Step("nesting", namespaces.forbid_nesting),
-        Step("mount", namespaces.empty_root),
+        Step("mount", new_root),
         *end,
         Step("capabilities", partial(identity.drop_capabilities, kept)),
     )

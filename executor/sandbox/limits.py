@@ -1,6 +1,7 @@
 """Limits on resources that the kernel counts for each process."""
 
 import resource
+from collections.abc import Mapping
 from pathlib import Path
 
 from executor.sandbox.syscalls import DOOR_DESCRIPTOR
@@ -23,9 +24,9 @@ LIMITS = {
 """Soft and hard limit of every isolate."""
 
 
-def limit_resources() -> None:
-    """Apply :data:`LIMITS`."""
-    for limit, value in LIMITS.items():
+def limit_resources(limits: Mapping[int, int] = LIMITS) -> None:
+    """Apply them, soft and hard."""
+    for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))
 
 

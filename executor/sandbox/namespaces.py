@@ -15,8 +15,12 @@ _CLONE_NEWPID = 0x20000000
 _CLONE_NEWNET = 0x40000000
 
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
-_MS_REC, _MS_PRIVATE = 0x4000, 0x40000
+_MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20, 0x1000, 0x4000, 0x40000
 _MNT_DETACH = 2
+
+_PLACE = "/proc"
+"""Where a new root is mounted. Any directory that surely exists will do: it is gone a moment later.
+"""
 
 
 def unshare_user() -> None:
@@ -78,9 +82,24 @@ def empty_root() -> None:
     """Replace the file system by an empty, read-only one. What is not open by now stays closed."""
     kernel.mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     flags = _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
-    # Any directory that surely exists will do as the place: it is gone a moment later.
-    kernel.mount("none", "/proc", "tmpfs", flags, "size=4k,nr_inodes=1,mode=0555")
-    os.chdir("/proc")
+    kernel.mount("none", _PLACE, "tmpfs", flags, "size=4k,nr_inodes=1,mode=0555")
+    _enter_root()
+
+
+def working_directory_as_root() -> None:
+    """Replace the file system by the directory that we are in, and nothing above or beside it.
+
+    Named as ".", it is found without a right to those above. Files in it cannot be run.
+    """
+    kernel.mount("none", "/", None, _MS_REC | _MS_PRIVATE)
+    kernel.mount(".", _PLACE, None, _MS_BIND)
+    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    kernel.mount("none", _PLACE, None, _MS_REMOUNT | _MS_BIND | flags)
+    _enter_root()
+
+
+def _enter_root() -> None:
+    os.chdir(_PLACE)
     # Stacks the old root on the new one, so that no directory is needed to hold it.
     kernel.syscall(kernel.machine().pivot_root, b".", b".")
     kernel.umount(".", _MNT_DETACH)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from executor.sandbox import bpf, kernel
-from executor.sandbox.syscalls import ALLOWED, NUMBERS, REFUSED, Allow, Arg
+from executor.sandbox.syscalls import ISOLATE, Allow, Arg, Table
 
 _SET_MODE_FILTER = 1
 
@@ -21,21 +21,25 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
 
-def install() -> None:
+def install(table: Table = ISOLATE) -> None:
     """Filter every system call from here on. Needs no_new_privs; cannot be undone."""
-    code = program(kernel.machine())
+    code = program(kernel.machine(), table)
     instructions = len(code) // 8
     fprog = _Program(instructions, code)
     kernel.syscall(kernel.machine().seccomp, _SET_MODE_FILTER, 0, ctypes.byref(fprog))
 
 
-@cache
-def program(machine: kernel.Machine) -> bytes:
+def program(machine: kernel.Machine, table: Table = ISOLATE) -> bytes:
     """The assembled filter for a machine."""
-    return bpf.assemble(list(_lines(machine)))
+    return _assembled(machine, table)
 
 
-def _lines(machine: kernel.Machine) -> Iterator[bpf.Line]:
+@cache
+def _assembled(machine: kernel.Machine, table: Table) -> bytes:
+    return bpf.assemble(list(_lines(machine, table)))
+
+
+def _lines(machine: kernel.Machine, table: Table) -> Iterator[bpf.Line]:
     native = bpf.Label("native")
     yield bpf.load(_ARCH_OFFSET)
     yield bpf.if_equal(machine.audit, native)
@@ -43,12 +47,12 @@ def _lines(machine: kernel.Machine) -> Iterator[bpf.Line]:
     yield bpf.answer(_KILL_PROCESS)
     yield native
     yield bpf.load(_NUMBER_OFFSET)
-    numbers = {name: both[machine.column] for name, both in NUMBERS.items()}
+    numbers = {name: both[machine.column] for name, both in table.numbers.items()}
     yield from _refuse_x32()
-    for allow in ALLOWED:
+    for allow in table.allowed:
         if (number := numbers[allow.name]) is not None:
             yield from _allow(allow, number)
-    for refuse in REFUSED:
+    for refuse in table.refused:
         if (number := numbers[refuse.name]) is not None:
             yield from _answer_if(refuse.name, number, _ERRNO | refuse.error)
     yield bpf.answer(_KILL_PROCESS)

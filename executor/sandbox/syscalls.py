@@ -18,6 +18,9 @@ DOOR_DESCRIPTOR = 3
 
 _PROT_EXEC = 4
 
+Numbers = dict[str, tuple[int | None, int | None]]
+"""Name to number on x86_64 and aarch64; None where the architecture has no such call."""
+
 
 @dataclass(frozen=True)
 class Arg:
@@ -42,6 +45,15 @@ class Refuse:
     name: str
     error: int
     reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What a filter is built from. No name is in two lines; each has its :data:`Numbers`."""
+
+    allowed: tuple[Allow, ...]
+    refused: tuple[Refuse, ...]
+    numbers: Numbers
 
 
 _DOOR = Arg(0, (DOOR_DESCRIPTOR,))
@@ -181,8 +193,7 @@ REFUSED = (
     Refuse("getppid", errno.EPERM, _NO_INSIGHT),
 )
 
-NUMBERS: dict[str, tuple[int | None, int | None]] = {
-    # name: (x86_64, aarch64); None where the architecture has no such call
+NUMBERS: Numbers = {
     "access": (21, None),
     "brk": (12, 214),
     "clock_getres": (229, 114),
@@ -252,3 +263,5 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "write": (1, 64),
     "writev": (20, 66),
 }
+
+ISOLATE = Table(ALLOWED, REFUSED, NUMBERS)

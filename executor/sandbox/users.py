@@ -43,6 +43,11 @@ class Block:
                 return
         raise OSError(errno.EAGAIN, "no block of {} ids is free in {}-{}".format(BLOCK, *self._ids))
 
+    @property
+    def first(self) -> int:
+        """The host's id of who we become, once it is claimed."""
+        return self._first
+
     def unshare(self) -> None:
         """A user namespace with the block's ids in it. They can only be mapped from outside."""
         os.setgroups([])

@@ -1,0 +1,171 @@
+"""What is asked of a database and what it answers: between processes, and through the door of the
+process that has the database open.
+
+Fields are only ever appended, with a default, so that a message of the previous release decodes.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+DATABASE_TASK = "cloister.database"
+DATABASE_QUEUE = "databases"
+
+DATABASE_BYTES = 10_000_000_000
+ROW_BYTES = 2_000_000
+"""Of a row, a string, a blob."""
+STATEMENT_BYTES = 100_000
+PARAMETERS = 100
+COLUMNS = 100
+FUNCTION_ARGUMENTS = 32
+LIKE_PATTERN_BYTES = 50
+QUERY_S = 30.0
+"""Of a query or a batch."""
+
+RESULT_BYTES = 16 * 1024 * 1024
+"""Of all rows of an answer, counted as the database's process counts them."""
+BATCH_STATEMENTS = 10_000
+
+
+class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """SQL and the values of its parameters: None, bool, int, float, str, bytes. Several statements
+    in one text take no parameters."""
+
+    sql: str
+    params: list[Any] = []
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
+    """Run these in order, in one transaction. Answered by :class:`Results`."""
+
+    statements: list[Statement]
+
+
+class Describe(msgspec.Struct, frozen=True, tag="describe"):
+    """Answered by :class:`Described`."""
+
+
+class Delete(msgspec.Struct, frozen=True, tag="delete"):
+    """End its process and remove its files. Answered by :class:`Deleted`."""
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True, tag="export", omit_defaults=True):
+    """Write it as SQL to the blob ``key``; of all tables where none is named. Answered by
+    :class:`Task`."""
+
+    key: str
+    tables: list[str] = []
+    no_schema: bool = False
+    no_data: bool = False
+
+
+class Import(msgspec.Struct, frozen=True, kw_only=True, tag="import"):
+    """Run the SQL of the blob ``key``, in one transaction. Answered by :class:`Task`."""
+
+    key: str
+
+
+class Poll(msgspec.Struct, frozen=True, kw_only=True, tag="poll"):
+    """What has become of a task. Answered by :class:`Task`, or Failed with kind ``lost``."""
+
+    task: str
+
+
+ToProcess = Run | Describe | Export | Import
+"""What goes through the door. The key is then the name of a file beside the database."""
+
+Ask = ToProcess | Delete | Poll
+
+
+class Meta(msgspec.Struct, frozen=True, kw_only=True):
+    """About one statement. ``rows_read`` are those it gave, ``rows_written`` those of tables that
+    it changed: what SQLite counts without being built for it."""
+
+    duration_ms: float
+    changes: int
+    last_row_id: int
+    changed_db: bool
+    size_bytes: int
+    rows_read: int
+    rows_written: int
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one statement."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    meta: Meta
+
+
+class Results(msgspec.Struct, frozen=True, tag="results"):
+    """Of each statement in order."""
+
+    results: list[Result]
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True, tag="described"):
+    """A database's size and number of tables."""
+
+    size_bytes: int
+    tables: int
+
+
+class Deleted(msgspec.Struct, frozen=True, tag="deleted"):
+    """It is gone."""
+
+
+class Exported(msgspec.Struct, frozen=True, tag="exported"):
+    """The SQL is written."""
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True, tag="imported"):
+    """So many statements were run; ``meta`` is about all of them."""
+
+    queries: int
+    meta: Meta
+
+
+Kind = Literal["sql", "malformed", "timeout", "too_large", "overloaded", "missing", "lost"]
+"""
+``sql``: SQLite refuses it, ``malformed``: it cannot be asked, ``timeout``: it took too long,
+``too_large``: the result is, ``overloaded``: too much waits, ``missing``: there is no such
+database, ``lost``: the platform failed, and the outcome is not known.
+"""
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
+    """It could not be done; the database is as it was, unless ``kind`` is ``lost``."""
+
+    kind: Kind
+    message: str
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task", omit_defaults=True):
+    """An export or import: under way until it has an ``outcome``."""
+
+    id: str
+    outcome: Exported | Imported | Failed | None = None
+
+
+FromProcess = Results | Described | Exported | Imported | Failed
+Outcome = FromProcess | Deleted | Task
+
+
+class DatabaseJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The argument of the Celery task ``cloister.database``. ``deadline`` is the wall clock in
+    epoch seconds after which nobody waits."""
+
+    id: str
+    account: str
+    database: str
+    ask: Ask
+    reply_to: str
+    deadline: float
+
+
+class DatabaseAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="database"):
+    """The answer to a job."""
+
+    id: str
+    outcome: Outcome

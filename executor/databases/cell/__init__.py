@@ -1,0 +1,1 @@
+"""Inside a database's process: SQLite, what it may do, and the door."""
