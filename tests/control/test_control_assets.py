@@ -10,7 +10,6 @@ import httpx
 import msgspec
 import pytest
 from cloudflare import Cloudflare
-from conftest import ACCOUNT, HELLO, NAMESPACE, OTHER_ACCOUNT, FakeExecutor
 from flask import Flask
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -23,6 +22,10 @@ from cloister.registry import Registry
 from cloister.registry.models import AssetSession
 from cloister.secrets import open_cipher
 from cloister.settings import Settings
+
+ACCOUNT, OTHER_ACCOUNT = "a" * 32, "b" * 32
+NAMESPACE = "production"
+HELLO = b"from workers import WorkerEntrypoint\n"
 
 Files = dict[str, bytes]
 SITE: Files = {"/index.html": b"<h1>hi</h1>" * 200, "/a.txt": b"a", "/b/c.png": b"\x89PNG"}
@@ -81,7 +84,7 @@ class Uploader:
 
 
 @pytest.fixture
-def uploader(api: httpx.Client, executor: FakeExecutor) -> Uploader:
+def uploader(api: httpx.Client, executor: Any) -> Uploader:
     return Uploader(api)
 
 
@@ -403,7 +406,7 @@ def test_binding_needs_assets(uploader: Uploader) -> None:
     assert problem(uploader.deploy(bindings=bindings)) == (400, 10305)
 
 
-def test_only_assets(uploader: Uploader, executor: FakeExecutor) -> None:
+def test_only_assets(uploader: Uploader, executor: Any) -> None:
     """A Worker needs no code; then none is compiled, and none can be run first."""
     token = uploader.complete(SITE)
     config = {"run_worker_first": True}
