@@ -267,7 +267,7 @@ class Isolate:
     def is_waiting(self) -> bool:
         """Whether the process sleeps: what it waits for is not the processor."""
         try:
-            stat = Path(f"/proc/{self.pid}/stat").read_bytes()
+            stat = self._kernel_says("stat")
         except OSError:
             return True
         return stat[stat.rindex(b")") + 2 :].startswith(b"S")
@@ -292,9 +292,18 @@ class Isolate:
 
     def _resident_kb(self) -> int:
         try:
-            return int(Path(f"/proc/{self.pid}/statm").read_bytes().split()[1]) * _PAGE_KB
+            return int(self._kernel_says("statm").split()[1]) * _PAGE_KB
         except (OSError, IndexError):
             return 0
+
+    def _kernel_says(self, what: str) -> bytes:
+        """A short file of /proc about the process. With a thousand isolates it is read hundreds of
+        times a second: Path would take more than twice as long."""
+        file = os.open(f"/proc/{self.pid}/{what}", os.O_RDONLY)
+        try:
+            return os.read(file, 1024)
+        finally:
+            os.close(file)
 
     def _high_water_kb(self) -> int:
         try:

@@ -1,6 +1,7 @@
 """The limits of time of a running isolate, measured from outside it. Memory is the pool's care."""
 
 import asyncio
+import heapq
 import logging
 import math
 from collections.abc import Callable
@@ -27,47 +28,73 @@ makes thousands in no time."""
 GRAIN_S = 0.005
 """Watches that are due within so long of each other are looked at together."""
 
+LOOKED_AT_ONCE = 64
+"""Then others have their turn of the loop."""
+
 
 def _nothing(_is_busy: bool) -> None:
     """Nobody minds."""
 
 
 class Watches:
-    """All watches of an event loop, behind one timer: it is set for the one that is due first."""
+    """All watches of an event loop, behind one timer. Those that are due within so long of each
+    other (:data:`GRAIN_S`) are in one slot, and a thousand cost no more to keep than one."""
 
     def __init__(self) -> None:
-        self._running: set[Watch] = set()
+        self._slots: dict[int, set[Watch]] = {}
+        self._due: list[int] = []  # a heap of the slots
+        self._looked = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_s = math.inf
 
     def add(self, watch: "Watch") -> None:
         """Look at it when it is due, from now on. Also when that has changed."""
-        self._running.add(watch)
-        if watch.due_s < self._timer_s:
-            self._set_timer(watch.due_s)
+        slot = max(int(watch.due_s / GRAIN_S) + 1, self._looked + 1)
+        if watch.slot == slot:
+            return
+        self.discard(watch)
+        watch.slot = slot
+        if slot in self._slots:
+            self._slots[slot].add(watch)
+            return
+        self._slots[slot] = {watch}
+        heapq.heappush(self._due, slot)
+        if self._due[0] == slot:
+            self._set_timer()
 
     def discard(self, watch: "Watch") -> None:
         """Look at it no more."""
-        self._running.discard(watch)
+        if watch.slot is not None and (slot := self._slots.get(watch.slot)) is not None:
+            slot.discard(watch)
+        watch.slot = None
 
-    def _set_timer(self, at_s: float) -> None:
+    def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer_s = at_s
-        self._timer = asyncio.get_running_loop().call_at(at_s, self._look)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(self._due[0] * GRAIN_S, self._look) if self._due else None
 
     def _look(self) -> None:
-        self._timer, self._timer_s = None, math.inf
+        """Look at those that are due, but not at so many at once that others wait for it."""
         now_s = asyncio.get_running_loop().time()
-        for watch in [watch for watch in self._running if watch.due_s <= now_s]:
-            try:
-                watch.look(now_s)
-            except Exception:
-                log.exception("a limit cannot be enforced; what it is for ends")
-                watch.give_up()
-        if self._running:
-            first_s = min(watch.due_s for watch in self._running)
-            self._set_timer(max(first_s, now_s + GRAIN_S))
+        left = LOOKED_AT_ONCE
+        while self._due and self._due[0] * GRAIN_S <= now_s:
+            self._looked = max(self._looked, self._due[0])
+            slot = self._slots[self._due[0]]
+            while slot and left:
+                left -= 1
+                self._look_at(slot.pop(), now_s)
+            if slot:
+                break
+            del self._slots[heapq.heappop(self._due)]
+        self._set_timer()
+
+    def _look_at(self, watch: "Watch", now_s: float) -> None:
+        watch.slot = None
+        try:
+            watch.look(now_s)
+        except Exception:
+            log.exception("a limit cannot be enforced; what it is for ends")
+            watch.give_up()
 
 
 class Watch:
@@ -81,6 +108,7 @@ class Watch:
 
     Attributes:
         due_s: when to look, by the loop's clock.
+        slot: where :class:`Watches` keeps it.
         calls: how many it has made.
         start_ns: the process's CPU clock at the start: when the watch was made, if not given.
     """
@@ -106,6 +134,7 @@ class Watch:
         self.start_ns = isolate.cpu_ns() if start_ns is None else start_ns
         self._start_frames = isolate.frames_arrived
         self.calls = 0
+        self.slot: int | None = None
         self._is_busy = False
         self._is_awaited = True
         self._rested_ns = 0

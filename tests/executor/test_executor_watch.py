@@ -2,13 +2,14 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 
 from cloister.outcomes import Outcome
 from executor.isolates import Isolate
-from executor.watch import BUSY_MS, NS_PER_MS, Watch, Watches
+from executor.watch import BUSY_MS, GRAIN_S, LOOKED_AT_ONCE, NS_PER_MS, Watch, Watches
 
 
 class Clocked:
@@ -138,3 +139,78 @@ async def test_what_nobody_waits_for_stays_behind_the_others() -> None:
     running.stop()
     assert isolate.said.get_nowait() is False
     assert told == [True, False]
+
+
+class Due:
+    """A watch that is due when it is told to be, and then does what it is told."""
+
+    def __init__(self, due_s: float, then: Callable[["Due"], None]) -> None:
+        self.due_s = due_s
+        self.slot: int | None = None
+        self.looks = 0
+        self._then = then
+
+    def look(self, now_s: float) -> None:
+        assert now_s >= self.due_s
+        self.looks += 1
+        self._then(self)
+
+
+async def test_each_watch_is_looked_at_once_when_it_is_due() -> None:
+    """In their order, whatever order they came in; one that was discarded, or whose time came to be
+    another, not at all or then."""
+    now_s = asyncio.get_running_loop().time()
+    watches, looked, over = Watches(), list[Any](), asyncio.Event()
+    due = [Due(now_s + n * GRAIN_S, looked.append) for n in (3, 1, 2, 1)]
+    last = Due(now_s + 5 * GRAIN_S, lambda _watch: over.set())
+    gone = Due(now_s + 2 * GRAIN_S, looked.append)
+    late = Due(now_s + GRAIN_S, looked.append)
+    for each in (last, *due, gone, late):
+        watches.add(cast("Watch", each))
+    watches.discard(cast("Watch", gone))
+    late.due_s = now_s + 4 * GRAIN_S
+    watches.add(cast("Watch", late))
+    async with asyncio.timeout(20):
+        await over.wait()
+    assert [each.looks for each in (*due, gone, late, last)] == [1, 1, 1, 1, 0, 1, 1]
+    assert set(looked[:2]) == {due[1], due[3]}
+    assert looked[2:] == [due[2], due[0], late]
+
+
+async def test_a_watch_that_stops_another_is_obeyed_at_once() -> None:
+    """Also if both were due together: what is over is not looked at."""
+    watches, over = Watches(), asyncio.Event()
+    pair: list[Any] = []
+
+    def stop_the_other(watch: Any) -> None:
+        watches.discard(next(each for each in pair if each is not watch))
+        over.set()
+
+    at_s = asyncio.get_running_loop().time()
+    pair += [Due(at_s, stop_the_other), Due(at_s, stop_the_other)]
+    for each in pair:
+        watches.add(each)
+    async with asyncio.timeout(20):
+        await over.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert sorted(each.looks for each in pair) == [0, 1]
+
+
+async def test_many_that_are_due_hold_up_nobody_else() -> None:
+    """They are looked at a few at a time, all of them soon, and one that is due again at once
+    keeps no other from it."""
+    watches, looked, turns = Watches(), list[Any](), 0
+    at_s = asyncio.get_running_loop().time()
+    many = [Due(at_s, looked.append) for _ in range(3 * LOOKED_AT_ONCE)]
+    again: Any = Due(at_s, lambda watch: watches.add(cast("Watch", watch)))
+    for each in (*many, again):
+        watches.add(cast("Watch", each))
+    async with asyncio.timeout(20):
+        while len(looked) < len(many):
+            before = len(looked)
+            await asyncio.sleep(0)
+            assert len(looked) - before <= LOOKED_AT_ONCE
+            turns += len(looked) > before
+    assert turns >= 3
+    watches.discard(again)
