@@ -10,6 +10,7 @@ from cloister.registry.tags import TagFilter
 from cloister.registry.views import (
     AccountView,
     Bundle,
+    DatabaseView,
     HostnameRoute,
     HostnameView,
     KvKey,
@@ -34,6 +35,7 @@ __all__ = [
     "AccountView",
     "Bundle",
     "ChangePublisher",
+    "DatabaseView",
     "HostnameRoute",
     "HostnameView",
     "KvKey",

@@ -274,6 +274,20 @@ class AssetUpload(Base):
     stored: Mapped[Stored] = mapped_column(Record(Stored))
 
 
+class SqlDatabase(Base):
+    """A SQL database. Its content is in files of its own."""
+
+    __tablename__ = "sql_databases"
+    __table_args__ = (UniqueConstraint("account_id", "name"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(_name(64))
+    home: Mapped[str | None] = mapped_column(String(36))
+    """Whose directory has the files; None before it was first opened."""
+    created_at: Mapped[int]
+
+
 class KvNamespace(Base):
     """A KV namespace."""
 

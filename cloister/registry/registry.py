@@ -9,6 +9,7 @@ from cloister.messages import Changed
 from cloister.registry.accounts import Accounts
 from cloister.registry.assets import Assets
 from cloister.registry.database import Database, open_database
+from cloister.registry.databases import Databases
 from cloister.registry.hostnames import Hostnames
 from cloister.registry.kv import Kv
 from cloister.registry.migrations import upgrade
@@ -61,6 +62,7 @@ class Registry:
         self.assets = Assets(database)
         self.hostnames = Hostnames(database, domain)
         self.kv = Kv(database)
+        self.databases = Databases(database)
 
     def resolve(self, namespace: str, script: str, *, wait: bool = True) -> Route | None:
         """The live version under this name; None if there is none."""

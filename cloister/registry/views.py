@@ -222,6 +222,15 @@ class HostnameRoute(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str]
 
 
+class DatabaseView(msgspec.Struct, frozen=True, kw_only=True):
+    """A SQL database."""
+
+    id: str
+    account_id: str
+    name: str
+    created_at: int
+
+
 class KvNamespaceView(msgspec.Struct, frozen=True, kw_only=True):
     """A KV namespace."""
 
