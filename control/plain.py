@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from control import content, logs, scripts, secrets, settings
+from control import assets, content, logs, scripts, secrets, settings
 from control.operation import View
 from control.paths import PLAIN, PLAIN_SCRIPT, PLAIN_SCRIPTS, SERVICE
 
@@ -22,6 +22,7 @@ VIEWS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("download", "GET", PLAIN_SCRIPT, content.get),
     ("delete", "DELETE", PLAIN_SCRIPT, scripts.delete),
     ("delete_service", "DELETE", SERVICE, scripts.delete),
+    ("open_assets", "POST", f"{PLAIN_SCRIPT}/assets-upload-session", assets.open_session),
     ("put_content", "PUT", f"{PLAIN_SCRIPT}/content", content.put),
     ("get_content", "GET", f"{PLAIN_SCRIPT}/content/v2", content.get),
     ("get_settings", "GET", f"{PLAIN_SCRIPT}/settings", settings.get),

@@ -522,3 +522,14 @@ def test_sdk(sdk: Cloudflare, settings: Settings, files: Any) -> None:
         files=[("worker.py", HELLO, "text/x-python")],
     )
     assert files()["/index.html"].content_type == "text/html; charset=utf-8"
+
+
+def test_plain_worker(uploader: Uploader, api: httpx.Client) -> None:
+    """A Worker in no namespace has assets by the same steps; a token for one is none for a user
+    worker of its name."""
+    plain = Uploader(api)
+    plain.script = "/workers/scripts/site"
+    token = plain.complete(SITE)
+    assert problem(uploader.deploy(assets={"jwt": token})) == (400, 10343)
+    assert plain.deploy(assets={"jwt": token}).json()["result"]["has_assets"] is True
+    assert len(uploader.open(SITE).json()["result"]["buckets"][0]) == 3
