@@ -11,13 +11,14 @@ from typing import Any, Protocol
 
 from msgspec import Raw
 
+from cloister.assets.sites import Sites
 from cloister.messages import Outbound
 from cloister.outcomes import Outcome
 from cloister.registry.registry import Registry
 from cloister.registry.views import Bundle, Route
 from cloister.settings import Settings
 from executor import outbound
-from executor.bindings import Binding, Refused, open_binding
+from executor.bindings import Binding, Refused, assets, open_binding
 from executor.bindings.asked import body_of, read_request, read_stream
 from executor.budget import INVOCATION_BYTES, Budget, OverBudget
 from executor.egress.client import Client
@@ -52,6 +53,7 @@ class Neighbours(Protocol):
 
     settings: Settings
     registry: Registry
+    sites: Sites
     budget: Budget
 
     @property
@@ -83,6 +85,8 @@ class Server:
 
     def __init__(self, host: Neighbours, run: Run, bundle: Bundle, isolate: Isolate) -> None:
         self.registry = host.registry
+        self.sites = host.sites
+        self.assets = bundle.assets
         self.streams = Streams(run.work.body, Budget(INVOCATION_BYTES, host.budget))
         self.tally: Counter[str] = Counter()
         self._host = host
@@ -267,6 +271,8 @@ class Server:
     async def _start_callee(
         self, route: Route, invoke: frames.Invoke, body: Readable | None
     ) -> LocalSink:
+        if not route.has_code:
+            raise Refused("TypeError", "That Worker has no code, only assets.")
         sink = self._host.call(self._run, route, invoke, body, await self._rules())
         self._callees.append(sink)
         return sink
@@ -303,6 +309,12 @@ class Server:
     ) -> frames.Incoming:
         """Send a request to another worker of the namespace."""
         route = await self._callee(script)
+        if entrypoint is None:
+            found = await assets.of_worker(route, request, self.sites, self.streams)
+            if found is not None:
+                self.count()
+                self.end(request.method, request.url, found.status, 0)
+                return found
         answer, sink = await self._ask(route, request, entrypoint=entrypoint, props=props)
         stream = None if answer.end else self.streams.open(sink)
         return frames.Incoming(

@@ -11,6 +11,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from cloister.assets.sites import Sites
 from cloister.blobs import Blobs
 from cloister.broker import async_redis
 from cloister.limits import NO_LIMITS, Limits, effective
@@ -85,7 +86,9 @@ class Supervisor:
         self.pools = Pools(settings)
         self._routes = RouteCache(self.registry, settings)
         self._redis = async_redis(settings)
-        self._compiler = Compiler(settings, Blobs.open(settings), self.pools, open_cipher(settings))
+        blobs = Blobs.open(settings)
+        self.sites = Sites(blobs)
+        self._compiler = Compiler(settings, blobs, self.pools, open_cipher(settings))
         self.traces = Traces(self._redis, settings.logs_kept)
         self._replies = Replies(self._redis)
         self._notes = Notes(self._redis, executor_id, self._take_note)
@@ -127,6 +130,7 @@ class Supervisor:
             self.traces.close(),
             self.pools.close(),
             self._routes.close(),
+            self.sites.close(),
             self._redis.aclose(),
         ):
             try:

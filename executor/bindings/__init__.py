@@ -6,11 +6,12 @@ A binding answers the calls of one invocation with that worker's own rights. A t
 
 from typing import Any
 
+from executor.bindings.assets import Assets
 from executor.bindings.base import Binding, Refused, Scope
 from executor.bindings.kv import Kv
 from executor.bindings.service import Service
 
-TYPES: dict[str, type[Binding]] = {"kv_namespace": Kv, "service": Service}
+TYPES: dict[str, type[Binding]] = {"assets": Assets, "kv_namespace": Kv, "service": Service}
 
 
 def open_binding(spec: dict[str, Any], scope: Scope) -> Binding:

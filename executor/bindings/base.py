@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from msgspec import Raw
 
+from cloister.assets import SiteRef
+from cloister.assets.sites import Sites
 from cloister.registry.registry import Registry
 from executor.egress.redirects import OutgoingRequest
 from executor.isolate.frames import Incoming
@@ -28,6 +30,9 @@ class Scope(Protocol):
     """What a binding may use of the invocation that it serves."""
 
     registry: Registry
+    sites: Sites
+    assets: SiteRef | None
+    """Those of the worker's version."""
     streams: Streams
     tally: Counter[str]
     """Operations of this invocation by kind of binding."""

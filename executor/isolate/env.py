@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from executor.isolate.workers.kv import KVNamespace
-from executor.isolate.workers.services import Service
+from executor.isolate.workers.services import Fetcher, Service
 from executor.isolate.workers.values import to_js_dicts
 
 
@@ -29,7 +29,11 @@ class Unavailable:
         )
 
 
-BINDINGS: dict[str, Callable[[str], Any]] = {"kv_namespace": KVNamespace, "service": Service}
+BINDINGS: dict[str, Callable[[str], Any]] = {
+    "assets": Fetcher,
+    "kv_namespace": KVNamespace,
+    "service": Service,
+}
 """What makes the tenant's side of a live binding, by its type."""
 
 

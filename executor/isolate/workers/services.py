@@ -1,4 +1,4 @@
-"""Service bindings: another worker of the namespace, over HTTP or by its methods."""
+"""Service bindings: another worker of the namespace, over HTTP or by its methods; and assets."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -10,8 +10,8 @@ from executor.isolate.workers.responses import Response
 from executor.isolate.workers.rpc import python_from_rpc, python_to_rpc
 
 
-class Service:
-    """``env.NAME.fetch(...)`` and ``env.NAME.method(...)``."""
+class Fetcher:
+    """``env.NAME.fetch(...)``: all that the binding of a worker's assets has."""
 
     __slots__ = ("_name",)
 
@@ -23,6 +23,15 @@ class Service:
         if options or not isinstance(resource, Request):
             resource = Request(resource, **options)
         return await send(self._name, resource)
+
+    def __repr__(self) -> str:
+        return f"<fetcher {self._name}>"
+
+
+class Service(Fetcher):
+    """``env.NAME.fetch(...)`` and ``env.NAME.method(...)``."""
+
+    __slots__ = ()
 
     def __getattr__(self, method: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         if method.startswith("_"):
