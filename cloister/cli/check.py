@@ -90,6 +90,8 @@ def _job(worker: Project, variables: dict[str, str], language: Language) -> Chec
     config = worker.config
     live = {item["binding"]: "kv_namespace" for item in config.get("kv_namespaces", [])}
     live |= {item["binding"]: "service" for item in config.get("services", [])}
+    if binding := config.get("assets", {}).get("binding"):
+        live[binding] = "assets"
     return CheckJob(
         main_module=worker.main,
         sources=[

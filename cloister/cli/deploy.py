@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cloister.cli import project
+from cloister.cli import project, site, upload
 from cloister.cli.connection import Connection, connected
 from cloister.cli.project import Project
 
@@ -29,15 +29,22 @@ def pairs(_ctx: click.Context, option: click.Parameter, values: tuple[str, ...])
 @click.option("--secret", "secrets", multiple=True, callback=pairs, help="Secret NAME=VALUE.")
 @click.option("--kv", multiple=True, help="KV binding NAME, or NAME=NAMESPACE_ID.")
 @click.option("--service", multiple=True, callback=pairs, help="Service binding NAME=WORKER.")
+@click.option("--assets", type=click.Path(path_type=Path), help="Directory of static assets.")
 @click.option("--tag", "tags", multiple=True, help="Tag of the worker.")
 @click.option("--cpu-ms", type=click.IntRange(1), help="CPU time of one invocation.")
 @click.option("--subrequests", type=click.IntRange(0), help="Subrequests of one invocation.")
 @connected
 def command(
-    connection: Connection, path: Path, namespace: str | None, name: str | None, **options: Any
+    connection: Connection,
+    path: Path,
+    namespace: str | None,
+    name: str | None,
+    assets: Path | None,
+    **options: Any,
 ) -> None:
     """Deploy PATH, a .py file or a project directory, and print the worker's address."""
-    click.echo(deploy(connection, project.read(path), namespace=namespace, name=name, **options))
+    worker = project.read(path, assets)
+    click.echo(deploy(connection, worker, namespace=namespace, name=name, **options))
 
 
 def deploy(
@@ -55,14 +62,23 @@ def deploy(
     """
     namespace = namespace or worker.config.get("dispatch_namespace") or connection.namespace
     name = name or worker.name
-    metadata = {
-        "main_module": worker.main,
+    metadata: dict[str, Any] = {
+        **({"main_module": worker.main} if worker.main else {}),
         "compatibility_date": worker.config.get("compatibility_date", project.COMPATIBILITY_DATE),
         "compatibility_flags": worker.config.get("compatibility_flags", ["python_workers"]),
         "bindings": [*_bindings(connection, name, worker.config, options)],
         "keep_bindings": KEPT,
         **_optional(worker.config, options),
     }
+    if worker.assets is not None:
+        code = (worker.source / worker.main).resolve() if worker.main else None
+        found = site.read(worker.assets, worker.config.get("assets", {}), code)
+        if found.links:
+            click.echo(f"Left out {found.links} symbolic links.", err=True)
+        token = upload.upload(connection.client, namespace, name, found)
+        metadata["assets"] = {"jwt": token, "config": found.config}
+        if found.binding:
+            metadata["bindings"].append({"type": "assets", "name": found.binding})
     connection.client.deploy(namespace, name, metadata, worker.modules)
     return f"{connection.dispatch_url}/{namespace}/{name}/"
 
