@@ -1,6 +1,6 @@
 """What Cloister is compared with: Flask alone, and Flask that asks an ordinary Celery worker.
 
-Run as ``gunicorn baseline:flask_alone`` or ``baseline:flask_celery`` and
+Run as ``gunicorn baseline:flask_alone`` or one of the others, and
 ``celery -A baseline:celery worker``. ``BENCH_REDIS_URL`` is broker and result backend.
 """
 
@@ -27,12 +27,20 @@ def hello() -> str:
 
 flask_alone = Flask("flask_alone")
 flask_celery = Flask("flask_celery")
+flask_constant = Flask("flask_constant")
+CONSTANT = os.urandom(int(os.environ.get("BENCH_BYTES", "0")))
 
 
 @flask_alone.get("/")
 def answer() -> str:
     """Answer by itself."""
     return GREETING
+
+
+@flask_constant.get("/")
+def constant() -> bytes:
+    """Answer the same bytes, as many as ``BENCH_BYTES`` says."""
+    return CONSTANT
 
 
 @flask_celery.get("/")

@@ -50,6 +50,7 @@ def _run(up: Up, command: str) -> subprocess.CompletedProcess[str]:
         "docs/quickstart.md",
         "examples/hello/README.md",
         "examples/kv-counter/README.md",
+        "examples/site/README.md",
     ],
 )
 def test_every_line_to_type_works(up: Up, document: str) -> None:
@@ -62,6 +63,25 @@ def test_every_line_to_type_works(up: Up, document: str) -> None:
         if command.startswith("curl"):
             assert result.stdout, command
             assert "error" not in result.stdout.lower(), f"{command}\n{result.stdout}"
+
+
+def test_the_site_example_is_served_as_it_says(up: Up, http_client: httpx.Client) -> None:
+    """Its files by their addresses, its rules, its code, and what is none of them."""
+    deployed = up.cli("deploy", str(up.directory / "examples/site"), "--name", "the-site")
+    assert deployed.returncode == 0, deployed.stderr
+    host = {"Host": "the-site.localhost"}
+    base = f"http://127.0.0.1:{up.dispatch_port}"
+    front = http_client.get(f"{base}/", headers=host)
+    assert "This page is a file" in front.text
+    assert front.headers["x-frame-options"] == "DENY"
+    style = http_client.get(f"{base}/style.css", headers=host)
+    assert style.headers["cache-control"] == "public, max-age=3600"
+    moved = http_client.get(f"{base}/documents/x", headers=host, follow_redirects=False)
+    assert (moved.status_code, moved.headers["location"]) == (301, "/docs/x")
+    assert "docs" in http_client.get(f"{base}/api/pages", headers=host).json()
+    lost = http_client.get(f"{base}/nowhere", headers=host)
+    assert lost.status_code == 404
+    assert "no such page" in lost.text
 
 
 def test_the_readme_deploys_with_the_sdk(up: Up, http_client: httpx.Client) -> None:
