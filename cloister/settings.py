@@ -125,6 +125,11 @@ class Settings:
     )
     log_bytes: int = _setting(128 * 1024, "Log output kept of one invocation, bytes.", _whole)
     logs_kept: int = _setting(1_000, "Invocation records kept for each worker.", _whole)
+    versions_kept: int = _setting(
+        100,
+        "Newest versions kept of each worker, at least 1. What is deployed is kept besides.",
+        _whole,
+    )
     worker_concurrency: int = _setting(
         100, "Invocations of one worker at once in one executor; the next ones wait.", _whole
     )

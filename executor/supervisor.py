@@ -299,8 +299,9 @@ class Supervisor:
     # What its calls need:
 
     async def route(self, namespace: str, script: str) -> Route | None:
-        """The live version under a name."""
-        return await self._routes.route(namespace, script)
+        """The live version under a name; a draw where there are two."""
+        route = await self._routes.route(namespace, script)
+        return None if route is None else await self._routes.chosen(route)
 
     def resolve(self, namespace: str) -> Resolve:
         """What looks names up for a namespace."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from cloister.messages import Changed
@@ -14,6 +14,7 @@ from cloister.registry.views import Bundle, HostnameRoute, NamespaceView, Route
 from cloister.settings import Settings
 
 ROUTES = 20_000
+VERSIONS = 2_000
 NAMESPACES = 2_000
 HOSTNAMES = 20_000
 """Entries kept of each kind."""
@@ -55,6 +56,12 @@ class RouteCache:
             absent=ABSENT,
             near=(lambda key: registry.resolve(*key, wait=False)) if near else None,
         )
+        self._versions: Shelf[str, Route | None] = Shelf(
+            VERSIONS,
+            registry.resolve_version,
+            absent=ABSENT,
+            near=partial(registry.resolve_version, wait=False) if near else None,
+        )
         self._namespaces: Shelf[str, NamespaceView | None] = Shelf(
             NAMESPACES,
             registry.namespace_view,
@@ -83,6 +90,7 @@ class RouteCache:
         """Stop; the registry stays open."""
         await self._listener.close()
         await self._routes.close()
+        await self._versions.close()
         await self._namespaces.close()
         await self._hostnames.close()
         await self._bundles.close()
@@ -90,6 +98,18 @@ class RouteCache:
     async def route(self, namespace: str, script: str) -> Route | None:
         """The live version under this name; None if there is none."""
         return await self._routes.get((namespace, script), self._age_s())
+
+    async def route_of_version(self, version_id: str) -> Route | None:
+        """The route to one version, be it live or not; None if it is gone."""
+        return await self._versions.get(version_id, self._age_s())
+
+    async def chosen(self, route: Route, headers: Iterable[tuple[str, str]] = ()) -> Route:
+        """The route that a request with these headers takes, of those that ``route`` leaves open:
+        see :class:`cloister.registry.rollout.Split`."""
+        if route.split is None:
+            return route
+        # A version that is gone was live a moment ago: what is live by now will do.
+        return await self.route_of_version(route.split.pick(headers)) or route
 
     async def namespace(self, name: str) -> NamespaceView | None:
         """The namespace of this name; None if there is none."""
@@ -135,6 +155,7 @@ class RouteCache:
     def _take(self, changed: Changed | None) -> None:
         if changed is None:
             self._routes.clear()
+            self._versions.clear()
             self._namespaces.clear()
             self._hostnames.clear()
             self._bundles.clear()
@@ -150,6 +171,7 @@ class RouteCache:
     def _drop_namespace(self, name: str) -> None:
         self._namespaces.drop(name)
         self._routes.drop_where(lambda key, _route: key[0] == name)
+        self._versions.drop_where(lambda _id, route: route is None or route.namespace == name)
         self._hostnames.drop_where(
             lambda _host, found: found is not None and found.namespace == name
         )
@@ -158,6 +180,9 @@ class RouteCache:
     def _drop_script(self, namespace: str, script: str) -> None:
         gone = (namespace, script)
         self._routes.drop(gone)
+        self._versions.drop_where(
+            lambda _id, route: route is None or (route.namespace, route.script) == gone
+        )
         # Its hostnames go with a script, and must not find a later one of its name.
         self._hostnames.drop_where(
             lambda _host, found: found is not None and (found.namespace, found.script) == gone

@@ -28,6 +28,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from cloister.assets.manifest import SiteRef, Stored
 from cloister.languages import RESTRICTED
 from cloister.limits import Limits
+from cloister.registry.rollout import Traffic
 from cloister.registry.views import OutboundRule
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -141,7 +142,10 @@ class Script(Base):
     namespace_id: Mapped[str] = mapped_column(ForeignKey("namespaces.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(_name(63))
     version_id: Mapped[str] = mapped_column(String(36))
-    """No foreign key: script and first version point at each other, written together."""
+    """No foreign key: script and first version point at each other, written together. Where two
+    versions are live, the one with the larger share."""
+    traffic: Mapped[Traffic | None] = mapped_column(Record(Traffic))
+    """The versions that are live where there are two; else None."""
     created_at: Mapped[int]
     modified_at: Mapped[int]
 
@@ -218,7 +222,10 @@ class Version(Base):
     """What runs: code and configuration together, never changed once written."""
 
     __tablename__ = "versions"
-    __table_args__ = (UniqueConstraint("script_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("script_id", "number"),
+        Index("versions_by_digest", "digest"),
+    )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     script_id: Mapped[str] = mapped_column(ForeignKey("scripts.id", ondelete="CASCADE"))
@@ -286,6 +293,32 @@ class SqlDatabase(Base):
     home: Mapped[str | None] = mapped_column(String(36))
     """Whose directory has the files; None before it was first opened."""
     created_at: Mapped[int]
+
+
+class Deployment(Base):
+    """Versions of a script made live together. The newest is what is live."""
+
+    __tablename__ = "deployments"
+    __table_args__ = (UniqueConstraint("script_id", "number"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    script_id: Mapped[str] = mapped_column(ForeignKey("scripts.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    traffic: Mapped[Traffic] = mapped_column(Record(Traffic))
+    message: Mapped[str]
+    cause: Mapped[str] = mapped_column(String(16))
+    restores: Mapped[int | None]
+    """Number of the deployment that this one rolled back to."""
+    created_at: Mapped[int]
+
+
+class Upload(Base):
+    """A source bundle on its way in: its blob may be there before a version names it."""
+
+    __tablename__ = "uploads"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    begun_at: Mapped[int]
 
 
 class KvNamespace(Base):

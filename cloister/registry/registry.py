@@ -1,8 +1,9 @@
 """The registry: the nouns over one database, and the reads that routing needs."""
 
 from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import bindparam, inspect, select
+from sqlalchemy import Row, bindparam, inspect, select
 
 from cloister.assets.navigation import prefers_assets
 from cloister.messages import Changed
@@ -10,34 +11,43 @@ from cloister.registry.accounts import Accounts
 from cloister.registry.assets import Assets
 from cloister.registry.database import Database, open_database
 from cloister.registry.databases import Databases
+from cloister.registry.deployments import Deployments
 from cloister.registry.hostnames import Hostnames
 from cloister.registry.kv import Kv
 from cloister.registry.migrations import upgrade
 from cloister.registry.models import Namespace, Script, Version
 from cloister.registry.namespaces import Namespaces, namespace_view, outbound_rule
+from cloister.registry.retention import Retention
+from cloister.registry.rollout import Split
 from cloister.registry.scripts import Scripts
 from cloister.registry.tokens import Tokens
+from cloister.registry.uploads import Uploads
 from cloister.registry.versions import Versions
 from cloister.registry.views import Bundle, NamespaceView, Route
 from cloister.secrets import Cipher, open_cipher
 from cloister.settings import Settings
 
 # Built once: that takes as long as to ask the database. As long again would take objects of it.
-_ROUTE = (
-    select(
-        Namespace.trusted,
-        Namespace.limits.label("namespace_limits"),
-        Namespace.outbound,
-        Script.version_id,
-        Version.limits,
-        Version.main_module,
-        Version.compatibility_date,
-        Version.compatibility_flags,
-        Version.assets,
-    )
-    .join(Script, Script.namespace_id == Namespace.id)
-    .join(Version, Script.version_id == Version.id)
-    .where(Namespace.name == bindparam("namespace"), Script.name == bindparam("script"))
+_ROUTES = select(
+    Namespace.name.label("namespace"),
+    Namespace.trusted,
+    Namespace.limits.label("namespace_limits"),
+    Namespace.outbound,
+    Script.id.label("script_id"),
+    Script.name.label("script"),
+    Script.traffic,
+    Version.id.label("version"),
+    Version.limits,
+    Version.main_module,
+    Version.compatibility_date,
+    Version.compatibility_flags,
+    Version.assets,
+).join(Script, Script.namespace_id == Namespace.id)
+_ROUTE = _ROUTES.join(Version, Script.version_id == Version.id).where(
+    Namespace.name == bindparam("namespace"), Script.name == bindparam("script")
+)
+_ROUTE_OF_VERSION = _ROUTES.join(Version, Version.script_id == Script.id).where(
+    Version.id == bindparam("version")
 )
 _NAMESPACE = select(*inspect(Namespace).columns).where(Namespace.name == bindparam("namespace"))
 
@@ -51,14 +61,18 @@ class Registry:
         is_near: see :class:`Database`.
     """
 
-    def __init__(self, database: Database, cipher: Cipher, domain: str) -> None:
+    def __init__(
+        self, database: Database, cipher: Cipher, domain: str, retention: Retention
+    ) -> None:
         self._database = database
         self.is_near = database.is_near
         self.accounts = Accounts(database)
         self.tokens = Tokens(database)
         self.namespaces = Namespaces(database)
-        self.versions = Versions(database, cipher)
-        self.scripts = Scripts(database, self.versions)
+        self.versions = Versions(database, cipher, retention)
+        self.deployments = Deployments(database, self.versions, retention)
+        self.scripts = Scripts(database, self.versions, self.deployments)
+        self.uploads = Uploads(database)
         self.assets = Assets(database)
         self.hostnames = Hostnames(database, domain)
         self.kv = Kv(database)
@@ -70,19 +84,12 @@ class Registry:
         row = self._database.row(_ROUTE, names, wait=wait)
         if row is None:
             return None
-        return Route(
-            namespace=namespace,
-            script=script,
-            version=row.version_id,
-            trusted=row.trusted,
-            namespace_limits=row.namespace_limits,
-            script_limits=row.limits,
-            outbound=outbound_rule(row.outbound, namespace),
-            assets=row.assets,
-            has_code=bool(row.main_module),
-            prefers_assets=row.assets is not None
-            and prefers_assets(row.compatibility_date, row.compatibility_flags),
-        )
+        return _route(row, None if row.traffic is None else _split(row))
+
+    def resolve_version(self, version_id: str, *, wait: bool = True) -> Route | None:
+        """The same for one version, be it live or not."""
+        row = self._database.row(_ROUTE_OF_VERSION, {"version": version_id}, wait=wait)
+        return None if row is None else _route(row, None)
 
     def namespace_view(self, namespace: str, *, wait: bool = True) -> NamespaceView | None:
         """The namespace of this name; None if there is none."""
@@ -96,6 +103,27 @@ class Registry:
     def close(self) -> None:
         """Close every connection to the database."""
         self._database.close()
+
+
+def _route(row: Row[Any], split: Split | None) -> Route:
+    return Route(
+        namespace=row.namespace,
+        script=row.script,
+        version=row.version,
+        trusted=row.trusted,
+        namespace_limits=row.namespace_limits,
+        script_limits=row.limits,
+        outbound=outbound_rule(row.outbound, row.namespace),
+        assets=row.assets,
+        has_code=bool(row.main_module),
+        prefers_assets=row.assets is not None
+        and prefers_assets(row.compatibility_date, row.compatibility_flags),
+        split=split,
+    )
+
+
+def _split(row: Row[Any]) -> Split:
+    return Split(script_id=row.script_id, script=row.script, traffic=row.traffic)
 
 
 def open_registry(
@@ -121,4 +149,4 @@ def open_registry(
     except BaseException:
         database.close()
         raise
-    return Registry(database, cipher, settings.domain)
+    return Registry(database, cipher, settings.domain, Retention.of(settings))

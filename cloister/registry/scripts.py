@@ -2,20 +2,24 @@
 
 import builtins
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import Text, cast, delete, select
 from sqlalchemy.orm import Session
 
-from cloister.errors import Conflict, Invalid, NotFound
+from cloister.errors import Conflict, Invalid
 from cloister.registry import assets
 from cloister.registry.cursors import decode_cursor, encode_cursor
 from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.deployments import Deployments
+from cloister.registry.lookups import namespace_by_id, script_row, unknown_script
 from cloister.registry.models import Namespace, Script, ScriptTag, Version
-from cloister.registry.names import check_name, check_tags, new_id, new_uuid
+from cloister.registry.names import check_name, check_tags, new_id
+from cloister.registry.rollout import WHOLE, Share, Traffic
 from cloister.registry.tags import EVERY_SCRIPT, TagFilter
 from cloister.registry.versions import Versions, view
-from cloister.registry.views import NewVersion, Page, ScriptSummary, ScriptView
+from cloister.registry.views import NewVersion, Page, ScriptSummary, ScriptView, VersionView
 
 LIST_LIMIT = 1_000
 CHUNK = 500
@@ -23,6 +27,9 @@ CHUNK = 500
 
 USERS_NAMED = 20
 """Scripts that an error names."""
+
+NOT_FULLY_DEPLOYED = 10215
+TWO_ARE_LIVE = "Two versions are live. Deploy one of them alone before you change anything else."
 
 Change = Callable[[NewVersion | None], NewVersion]
 """From the live version (None for a new script) to the next one. Runs inside the transaction, on
@@ -37,9 +44,10 @@ class Scripts:
         NotFound: there is no such namespace, or no such script in it.
     """
 
-    def __init__(self, database: Database, versions: Versions) -> None:
+    def __init__(self, database: Database, versions: Versions, deployments: Deployments) -> None:
         self._database = database
         self._versions = versions
+        self._deployments = deployments
 
     def put_version(
         self,
@@ -49,7 +57,7 @@ class Scripts:
         *,
         tags: Iterable[str] | None = None,
     ) -> ScriptView:
-        """Write a version and make it live, the script too if it is new: all of it or nothing.
+        """Write a version and make it live alone, the script too if it is new: all or nothing.
 
         Uploads of one name at the same time follow one another; the last one is live. ``tags`` None
         leaves them as they are.
@@ -57,20 +65,8 @@ class Scripts:
         Raises:
             Invalid: the name, the tags or the bindings break a rule.
         """
-        check_name(name, "Script name")
-        wanted = None if tags is None else check_tags(tags)
-        with self._database.write() as work:
-            namespace = _namespace(work, namespace_id)
-            script, live = self._point(work, namespace, name)
-            before = self._versions.uploaded(live) if live else None
-            new = version(before) if callable(version) else version
-            number = live.number + 1 if live else 1
-            row = self._versions.write(work, namespace, script, new, number)
-            if wanted is not None:
-                _replace_tags(work, script, wanted)
-            kept = _tags(work, [script])
-            work.changed(namespace.name, name)
-        return _view(script, namespace.name, row, kept.get(script.id, []))
+        change = version if callable(version) else lambda _live: version
+        return self._put(namespace_id, name, change, tags, "upload")
 
     def revise(
         self,
@@ -80,14 +76,59 @@ class Scripts:
         *,
         tags: Iterable[str] | None = None,
     ) -> ScriptView:
-        """:meth:`put_version` for a script that must exist: settings, secrets, content alone."""
+        """:meth:`put_version` for a script that must exist: settings, secrets, content alone.
+
+        Raises:
+            Invalid: also where two versions are live: which of them is meant?
+        """
 
         def of_existing(live: NewVersion | None) -> NewVersion:
             if live is None:
-                raise _unknown(name)
-            return change(live)
+                raise unknown_script(name)
+            kept = {key: item for key, item in live.settings.items() if key != "annotations"}
+            return change(msgspec.structs.replace(live, settings=kept))
 
-        return self.put_version(namespace_id, name, of_existing, tags=tags)
+        return self._put(namespace_id, name, of_existing, tags, "change")
+
+    def add_version(
+        self, namespace_id: str, name: str, change: Callable[[NewVersion], NewVersion]
+    ) -> VersionView:
+        """Write a version, made of the script's newest one, and leave live what is.
+
+        Raises:
+            Invalid: the bindings break a rule.
+        """
+        with self._database.write() as work:
+            namespace = namespace_by_id(work, namespace_id)
+            script = script_row(work, namespace_id, name)
+            newest = self._versions.newest(work, script)
+            new = change(self._versions.uploaded(newest))
+            return view(self._versions.write(work, namespace, script, new))
+
+    def _put(
+        self,
+        namespace_id: str,
+        name: str,
+        change: Change,
+        tags: Iterable[str] | None,
+        cause: Literal["upload", "change"],
+    ) -> ScriptView:
+        check_name(name, "Script name")
+        wanted = None if tags is None else check_tags(tags)
+        with self._database.write() as work:
+            namespace = namespace_by_id(work, namespace_id)
+            script = _made(work, namespace, name)
+            if cause == "change" and script.traffic is not None:
+                raise Invalid(TWO_ARE_LIVE, code=NOT_FULLY_DEPLOYED)
+            live = work.get(Version, script.version_id)
+            new = change(self._versions.uploaded(live) if live else None)
+            row = self._versions.write(work, namespace, script, new)
+            alone = Traffic([Share(row.id, WHOLE)])
+            self._deployments.deploy(work, namespace, script, alone, cause)
+            if wanted is not None:
+                _replace_tags(work, script, wanted)
+            kept = _tags(work, [script])
+        return _view(script, namespace.name, row, kept.get(script.id, []))
 
     def uploaded(self, namespace_id: str, name: str) -> NewVersion | None:
         """The live version as uploaded, with its secrets; None if there is no such script."""
@@ -100,6 +141,12 @@ class Scripts:
             row = session.execute(query).scalar_one_or_none()
             return None if row is None else self._versions.uploaded(row)
 
+    def newest(self, namespace_id: str, name: str) -> NewVersion:
+        """The newest version as uploaded, live or not, with its secrets."""
+        with self._database.read() as session:
+            script = script_row(session, namespace_id, name, lock=False)
+            return self._versions.uploaded(self._versions.newest(session, script))
+
     def get(self, namespace_id: str, name: str) -> ScriptView:
         """Find one, with its live version."""
         query = (
@@ -111,7 +158,7 @@ class Scripts:
         with self._database.read() as session:
             found = session.execute(query).one_or_none()
             if found is None:
-                raise _unknown(name)
+                raise unknown_script(name)
             script, namespace, version = found
             return _view(script, namespace, version, _tags(session, [script]).get(script.id, []))
 
@@ -146,7 +193,7 @@ class Scripts:
         if cursor is not None:
             query = query.where(name > decode_cursor(cursor).decode(errors="replace"))
         with self._database.read() as session:
-            namespace = _namespace(session, namespace_id, lock=False)
+            namespace = namespace_by_id(session, namespace_id, lock=False)
             rows = session.execute(query.order_by(name)).all()
             tagged = _tags(session, [row[0] for row in rows[:limit]])
         items = [
@@ -170,10 +217,10 @@ class Scripts:
             Conflict: not ``force``, and other scripts have service bindings to it.
         """
         with self._database.write() as work:
-            namespace = _namespace(work, namespace_id)
+            namespace = namespace_by_id(work, namespace_id)
             mine = (Script.namespace_id == namespace_id) & (Script.name == name)
             if not work.rows_changed(delete(Script).where(mine)):
-                raise _unknown(name)
+                raise unknown_script(name)
             users = [] if force else _users(work, namespace_id, name)
             if users:
                 raise Conflict(f"{name} is the target of service bindings of {', '.join(users)}.")
@@ -189,7 +236,7 @@ class Scripts:
         if not tags:
             raise Invalid("A filter by tags is needed to delete scripts.")
         with self._database.write() as work:
-            namespace = _namespace(work, namespace_id)
+            namespace = namespace_by_id(work, namespace_id)
             query, _ = tags.apply(select(Script.id, Script.name), namespace_id)
             found = work.execute(query.order_by(Script.id).with_for_update(of=Script)).all()
             for start in range(0, len(found), CHUNK):
@@ -254,52 +301,30 @@ class Scripts:
         change: Callable[[builtins.list[str]], builtins.list[str]],
     ) -> builtins.list[str]:
         with self._database.write() as work:
-            _namespace(work, namespace_id)
-            script = _locked(work, namespace_id, name)
+            namespace_by_id(work, namespace_id)
+            script = script_row(work, namespace_id, name)
             wanted = check_tags(change(_tags(work, [script]).get(script.id, [])))
             _replace_tags(work, script, wanted)
             script.modified_at = now_ms()
         return wanted
 
-    def _point(self, work: Work, namespace: Namespace, name: str) -> tuple[Script, Version | None]:
-        """The script's row, locked and pointing at a fresh version id, and its live version.
 
-        The row is inserted first and read after, so that of two first uploads one waits here for
-        the other, and then finds its version.
-        """
-        fresh = {
-            "id": new_id(),
-            "namespace_id": namespace.id,
-            "name": name,
-            "version_id": new_uuid(),
-            "created_at": now_ms(),
-            "modified_at": now_ms(),
-        }
-        insert = work.insert(Script).values(fresh).on_conflict_do_nothing()
-        made = work.rows_changed(insert) == 1
-        script = _locked(work, namespace.id, name)
-        if made:
-            return script, None
-        live = work.get(Version, script.version_id)
-        script.version_id, script.modified_at = new_uuid(), now_ms()
-        return script, live
+def _made(work: Work, namespace: Namespace, name: str) -> Script:
+    """The script's row, locked; made if there is none, with no version yet.
 
-
-def _namespace(session: Session, namespace_id: str, *, lock: bool = True) -> Namespace:
-    """The namespace, which for a write may not be renamed or deleted until the write is done."""
-    query = select(Namespace).where(Namespace.id == namespace_id)
-    row = session.scalar(query.with_for_update(read=True) if lock else query)
-    if row is None:
-        raise NotFound("There is no such namespace.")
-    return row
-
-
-def _locked(work: Work, namespace_id: str, name: str) -> Script:
-    query = select(Script).where(Script.namespace_id == namespace_id, Script.name == name)
-    row = work.scalar(query.with_for_update())
-    if row is None:
-        raise _unknown(name)
-    return row
+    It is inserted first and read after, so that of two first uploads one waits here for the other,
+    and then finds its version.
+    """
+    fresh = {
+        "id": new_id(),
+        "namespace_id": namespace.id,
+        "name": name,
+        "version_id": "",
+        "created_at": now_ms(),
+        "modified_at": now_ms(),
+    }
+    work.execute(work.insert(Script).values(fresh).on_conflict_do_nothing())
+    return script_row(work, namespace.id, name)
 
 
 def _users(session: Session, namespace_id: str, name: str) -> list[str]:
@@ -355,7 +380,3 @@ def _view(script: Script, namespace: str, version: Version, tags: builtins.list[
         has_assets=live.assets is not None,
         version=live,
     )
-
-
-def _unknown(name: str) -> NotFound:
-    return NotFound(f"There is no Worker {name[:64]!r} here.")

@@ -1,9 +1,11 @@
 """Versions: code and configuration together, written once, read whole."""
 
+import builtins
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, bindparam, delete, func, select
+from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy.orm import Session
 
 from cloister.errors import Invalid
 from cloister.registry.bindings import (
@@ -17,11 +19,10 @@ from cloister.registry.bindings import (
 )
 from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.models import KvNamespace, Namespace, Script, Version
-from cloister.registry.views import Bundle, NewVersion, VersionView
+from cloister.registry.names import new_uuid
+from cloister.registry.retention import Retention
+from cloister.registry.views import Bundle, NewVersion, Numbered, VersionView
 from cloister.secrets import Cipher
-
-VERSIONS_KEPT = 100
-"""Versions of a script that are kept, the live one included."""
 
 KV_NAMESPACE_INVALID = 10042
 
@@ -65,22 +66,39 @@ _BUNDLE = (
 class Versions:
     """Writes and reads versions; the one place that seals and opens their secrets."""
 
-    def __init__(self, database: Database, cipher: Cipher) -> None:
+    def __init__(self, database: Database, cipher: Cipher, retention: Retention) -> None:
         self._database = database
         self._cipher = cipher
+        self._retention = retention
 
-    def list(self, script_id: str) -> list[VersionView]:
+    def list(self, script_id: str) -> builtins.list[VersionView]:
         """The versions of a script that are kept, newest first."""
         query = select(Version).where(Version.script_id == script_id)
         with self._database.read() as session:
             return [view(row) for row in session.scalars(query.order_by(Version.number.desc()))]
+
+    def page(self, script_id: str, *, page: int, per_page: int) -> Numbered[VersionView]:
+        """Some of them, by the number of their page from 1 on."""
+        mine = Version.script_id == script_id
+        query = select(Version).where(mine).order_by(Version.number.desc())
+        with self._database.read() as session:
+            total = session.scalar(select(func.count()).select_from(Version).where(mine)) or 0
+            rows = session.scalars(query.offset((page - 1) * per_page).limit(per_page))
+            return Numbered(items=[view(row) for row in rows], total=total)
+
+    def get(self, script_id: str, version_id: str) -> VersionView | None:
+        """One of them; None if the script has none of this id."""
+        query = select(Version).where(Version.script_id == script_id, Version.id == version_id)
+        with self._database.read() as session:
+            row = session.scalar(query)
+            return None if row is None else view(row)
 
     def bundle(self, version_id: str, *, wait: bool = True) -> Bundle | None:
         """What running this version needs; None if it is gone. ``wait``: see ``Database.row``."""
         row = self._database.row(_BUNDLE, {"version": version_id}, wait=wait)
         if row is None:
             return None
-        bindings = with_secrets(row.bindings, self._secrets(row))
+        bindings = with_secrets(row.bindings, self.secrets(row))
         return Bundle(
             version=row.id,
             namespace=row.namespace,
@@ -100,34 +118,40 @@ class Versions:
     def uploaded(self, row: Version) -> NewVersion:
         """The version as it was uploaded, with its secrets: to make the next one of it."""
         fields = {name: getattr(row, name) for name in _SAME}
-        return NewVersion(**fields, bindings=with_secrets(row.bindings, self._secrets(row)))
+        return NewVersion(**fields, bindings=with_secrets(row.bindings, self.secrets(row)))
+
+    def newest(self, session: Session, script: Script) -> Version:
+        """The newest version, live or not."""
+        query = select(Version).where(Version.script_id == script.id)
+        return session.scalars(query.order_by(Version.number.desc()).limit(1)).one()
 
     def write(
-        self, work: Work, namespace: Namespace, script: Script, version: NewVersion, number: int
+        self, work: Work, namespace: Namespace, script: Script, version: NewVersion
     ) -> Version:
-        """Add a version under the id that the script points at, and drop the oldest ones.
+        """Add a version, which is not live by that, and drop old ones.
 
         Raises:
             Invalid: its bindings are malformed, or name a KV namespace of another account.
         """
         check_bindings(version.bindings)
         _check_kv_namespaces(work, namespace.account_id, version)
+        highest = select(func.max(Version.number)).where(Version.script_id == script.id)
         secrets = msgspec.msgpack.encode(only_secrets(version.bindings))
         row = Version(
-            id=script.version_id,
+            id=(id_ := new_uuid()),
             script_id=script.id,
-            number=number,
+            number=(work.scalar(highest) or 0) + 1,
             bindings=without_secrets(version.bindings),
-            secrets=self._cipher.seal(secrets, about=script.version_id),
+            secrets=self._cipher.seal(secrets, about=id_),
             created_at=now_ms(),
             **{name: getattr(version, name) for name in _SAME},
         )
         work.add(row)
-        old = (Version.script_id == script.id) & (Version.number <= number - VERSIONS_KEPT)
-        work.execute(delete(Version).where(old))
+        self._retention.drop_versions(work, script, row.number)
         return row
 
-    def _secrets(self, row: Version | Row[Any]) -> Secrets:
+    def secrets(self, row: Version | Row[Any]) -> Secrets:
+        """What is secret in its bindings, by name."""
         text = self._cipher.open(row.secrets, about=row.id)
         return msgspec.msgpack.decode(text, type=Secrets)
 

@@ -10,6 +10,7 @@ import msgspec
 from cloister.assets.manifest import SiteRef
 from cloister.languages import RESTRICTED, Language
 from cloister.limits import NO_LIMITS, Limits
+from cloister.registry.rollout import Share, Split
 
 Item = TypeVar("Item")
 
@@ -87,7 +88,8 @@ class NamespaceDetail(NamespaceView, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """A name resolved: the live version of a script, and what bounds its invocations."""
+    """A name resolved: the live version of a script, and what bounds its invocations. Where several
+    are live, ``split`` says who gets which, and the version is the main one."""
 
     namespace: str
     script: str
@@ -100,6 +102,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     has_code: bool = True
     prefers_assets: bool = False
     """Whether pages that browsers navigate to are for the assets first."""
+    split: Split | None = None
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +170,16 @@ class VersionView(msgspec.Struct, frozen=True, kw_only=True):
     startup_ms: int
     created_at: int
     assets: SiteRef | None = None
+
+
+class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
+    """Versions made live together, the newest first. ``cause`` is what did so."""
+
+    id: str
+    versions: list[Share]
+    message: str
+    cause: str
+    created_at: int
 
 
 class ScriptSummary(msgspec.Struct, frozen=True, kw_only=True):

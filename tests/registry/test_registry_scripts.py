@@ -14,7 +14,6 @@ from cloister.limits import Limits
 from cloister.messages import Changed
 from cloister.registry import NewVersion, OutboundRule, Registry, TagFilter, open_registry
 from cloister.registry.models import Script
-from cloister.registry.versions import VERSIONS_KEPT
 from cloister.settings import Settings
 
 BYTES = bytes | memoryview
@@ -232,18 +231,6 @@ def test_no_binding_to_another_accounts_kv(
         registry.scripts.put_version(
             namespace, "hello", msgspec.structs.replace(version, bindings=[binding])
         )
-
-
-def test_old_versions_go(registry: Registry, namespace: str, version: NewVersion) -> None:
-    """The last hundred are kept, the live one among them."""
-    made = [
-        registry.scripts.put_version(namespace, "hello", version) for _ in range(VERSIONS_KEPT + 2)
-    ]
-    kept = registry.versions.list(made[0].id)
-    assert [each.number for each in kept] == list(range(VERSIONS_KEPT + 2, 2, -1))
-    assert registry.bundle(made[1].version_id) is None
-    assert registry.bundle(made[2].version_id) is not None
-    assert registry.scripts.get(namespace, "hello").version_id == made[-1].version_id
 
 
 def test_delete(
