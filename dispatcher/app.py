@@ -13,6 +13,7 @@ from asgiref.wsgi import WsgiToAsgi
 
 from cloister.errors import CloisterError
 from cloister.outcomes import Outcome
+from cloister.secrets import open_cipher
 from cloister.settings import Settings
 from dispatcher.environment import Environment
 from dispatcher.exchange import Exchange
@@ -23,6 +24,7 @@ from dispatcher.intake import IncomingBody, Receive, Scope, Send, take_in
 from dispatcher.messages import Request, Response
 from dispatcher.metrics import Metrics
 from dispatcher.pages import failure_page, outcome_page
+from dispatcher.previews import Previews, keep_private, may_be_preview
 from dispatcher.reply import Aborted, check, send_response
 from dispatcher.routing import Router
 from dispatcher.services import Services
@@ -62,6 +64,7 @@ class Front:
         self._background: set[asyncio.Task[Any]] = set()
         self._worker: LoadedWorker
         self._services: Services
+        self._previews: Previews
         self._declared: dict[str, Any]
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -79,6 +82,7 @@ class Front:
             self._worker = load_worker(self._settings.dispatch_worker)
             self._services = Services(self._settings)
             await self._services.open()
+            self._previews = Previews(open_cipher(self._settings), self._settings.domain)
         except Exception as exc:
             if not isinstance(exc, CloisterError):  # those say all in one line
                 log.exception("start-up failed")
@@ -158,7 +162,13 @@ class Front:
 
     async def _dispatch(self, visit: "_Visit", scope: Scope) -> Response:
         intake = take_in(scope, visit.id, self._settings)
-        destination = await self._router.find(intake.host, intake.path)
+        preview = self._previews.find(intake, scope) if may_be_preview(intake.host) else None
+        if preview is None:
+            destination = await self._router.find(intake.host, intake.path)
+        elif preview.admission is not None:
+            return preview.admission
+        else:
+            intake, destination = preview.intake, preview.destination
         namespace = destination.namespace
         if self._metrics.knows(namespace) or await self._is_namespace(namespace):
             visit.namespace = namespace
@@ -174,9 +184,14 @@ class Front:
             cf={"hostMetadata": destination.metadata} if destination.metadata else None,
             client_ip=intake.client_ip,
         )
+        if preview is not None:
+            request.version = preview.version
         dispatcher = Dispatcher(self._services, request, visit.exchanges.append)
         env = Environment(dispatcher, self._declared)
-        return check(await self._worker.call(request, env, Context(self._background)))
+        response = check(await self._worker.call(request, env, Context(self._background)))
+        if preview is not None:
+            keep_private(response)
+        return response
 
     async def _is_namespace(self, name: str) -> bool:
         """Whether requests are counted by this name: what a visitor made up makes no series."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from cloister.previews import HEADER
+from cloister.registry.rollout import OVERRIDE_HEADER
 from cloister.settings import Network, Settings
 from dispatcher.cookies import hide_ours
 from dispatcher.failures import BodyTooLarge, ClientGone, Refusal
@@ -35,10 +37,11 @@ SPOOFABLE = frozenset(
     {
         *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"),
         *("forwarded", "x-real-ip", "cf-connecting-ip", "cf-connecting-ipv6", "true-client-ip"),
-        "x-cloister-request-id",
+        *("x-cloister-request-id", HEADER, OVERRIDE_HEADER),
     }
 )
-"""Fields that say who the client is: only a trusted proxy's, or ours, reach the worker."""
+"""Fields that say who the client is, or what it may: only a trusted proxy's, or ours, reach the
+worker."""
 
 _REPLACED = SPOOFABLE | {"host", "expect"}
 _STOPPED = _REPLACED | HOP_BY_HOP

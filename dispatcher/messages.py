@@ -62,7 +62,10 @@ class Request(_Message):
     it did, empty for other ways; what is said of that one is ``cf["hostMetadata"]``, and ``cf`` is
     empty where nothing is. ``id`` is shown on error pages and is the id of the invocation in
     the worker's logs. ``client_ip`` is the visitor's address.
+    ``version`` is the id of the version that a preview link shows, empty for other requests.
     """
+
+    version = ""
 
     def __init__(
         self,
@@ -109,6 +112,7 @@ class Request(_Message):
             cf=self.cf,
             client_ip=self.client_ip,
         )
+        copy.version = self.version
         if body is None:
             copy._body, copy._read = self._body, self._read
         else:

@@ -9,6 +9,7 @@ from dispatcher.failures import ClientGone, DispatchFailure, Refusal
 from dispatcher.headers import end_to_end, is_valid
 from dispatcher.intake import Send
 from dispatcher.messages import Response
+from dispatcher.previews import Admission
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ def _fields(response: Response, method: str, request_id: str) -> list[tuple[byte
     fields = [
         (name.encode("latin-1"), value.encode("latin-1"))
         for name, value in end_to_end(response.headers.pairs)
-        if name not in OURS and not (name == "set-cookie" and sets_ours(value))
+        if name not in OURS
+        and not (name == "set-cookie" and sets_ours(value) and not isinstance(response, Admission))
     ]
     length = _length(response, method)
     if length is not None:

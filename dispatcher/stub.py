@@ -44,6 +44,7 @@ class Dispatcher:
         outbound_worker: str | None = None,
         namespace: str | None = None,
         entrypoint: str | None = None,
+        version: str | None = None,
     ) -> "Stub":
         """A stub for the worker ``name``. Nothing is looked up until it is used.
 
@@ -56,19 +57,27 @@ class Dispatcher:
             outbound_worker: another outbound worker of the rule's (else this) namespace.
             namespace: dispatch namespace; by default the one that routing found.
             entrypoint: named entrypoint class instead of the default one.
+            version: id of any version of the worker that is kept, live or not; by default the one
+                that a preview link shows, if it is of this worker, else one that is live.
 
         Raises:
             ValueError: ``limits`` names what is no limit, or is not a whole number above 0.
         """
+        request = self._request
+        namespace = namespace or request.namespace
+        if version is None and request.version:
+            is_shown = (namespace, name) == (request.namespace, request.worker)
+            version = request.version if is_shown else None
         return Stub(
             self,
             name=name,
-            namespace=namespace or self._request.namespace,
+            namespace=namespace,
             args=dict(args or {}),
             limits=_limits(limits),
             outbound=dict(outbound or {}),
             outbound_worker=outbound_worker,
             entrypoint=entrypoint,
+            version=version,
         )
 
     def next_id(self) -> str:
@@ -102,6 +111,7 @@ class Stub:
         outbound: dict[str, Any],
         outbound_worker: str | None,
         entrypoint: str | None,
+        version: str | None,
     ) -> None:
         self._dispatcher = dispatcher
         self._name = name
@@ -111,6 +121,7 @@ class Stub:
         self._outbound = outbound
         self._outbound_worker = outbound_worker
         self._entrypoint = entrypoint
+        self._version = version
 
     async def fetch(
         self,
@@ -133,7 +144,17 @@ class Stub:
         if method is not None or headers is not None or body is not None:
             request = request.replaced(method=method, headers=headers, body=body)
         services = self._dispatcher.services
-        route = await services.routes.route(self._namespace, self._name)
+        if self._version is None:
+            route = await services.routes.route(self._namespace, self._name)
+            if route is not None and route.split is not None:
+                route = await services.routes.chosen(route, request.headers.pairs)
+        else:
+            route = await services.routes.route_of_version(self._version)
+            if route is not None and (route.namespace, route.script) != (
+                self._namespace,
+                self._name,
+            ):
+                route = None
         if route is None:
             raise WorkerNotFound
         outbound = self._outbound_of(route)

@@ -133,3 +133,14 @@ class Synchronous:
         if request.url.endswith("/own"):
             return Response("own")
         return env.DISPATCHER.get(request.worker).fetch(request)
+
+
+class Versions(DispatchWorker):
+    """Asks for the version that the path names."""
+
+    async def fetch(self, request: Request, env: Environment) -> Response:
+        how, worker, version = [*request.url.split("/")[3:], "", ""][:3]
+        if how == "override":
+            request.headers["cloudflare-workers-version-overrides"] = f'{worker}="{version}"'
+        stub = env.DISPATCHER.get(request.worker, version=version if how == "version" else None)
+        return await stub.fetch(request)
