@@ -13,7 +13,7 @@ import time
 import msgspec
 
 from cloister.errors import NotReady
-from cloister.registry.names import NAME_CHARACTERS
+from cloister.registry.names import NAME, NAME_CHARACTERS
 from cloister.secrets import Cipher
 
 PARAMETER = "cloister_preview"
@@ -35,9 +35,10 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
 
 
 def host_of(version_id: str, script: str, namespace: str, domain: str) -> str | None:
-    """The host of a preview; None where the worker's name is too long for one."""
+    """The host of a preview; None where the worker's name is too long for one, or the namespace's
+    is none that a host can have."""
     label = f"{version_id[:PREFIX_CHARACTERS]}-{script}"
-    if len(label) > NAME_CHARACTERS:
+    if len(label) > NAME_CHARACTERS or not NAME.fullmatch(namespace):
         return None
     return f"{label}.{namespace}.{domain.lower().strip('.')}"
 

@@ -16,6 +16,7 @@ from control import (
     auth,
     bodies,
     content,
+    deployments,
     envelope,
     errors,
     hostnames,
@@ -25,6 +26,7 @@ from control import (
     namespaces,
     openapi,
     plain,
+    previews,
     request_id,
     scripts,
     secrets,
@@ -32,6 +34,7 @@ from control import (
     services,
     tags,
     tokens,
+    versions,
 )
 from control import settings as script_settings
 from control.budget import ANSWER_S, Budget
@@ -51,6 +54,9 @@ NOUNS = (
     script_settings,
     secrets,
     tags,
+    versions,
+    deployments,
+    previews,
     hostnames,
     logs,
     kv,

@@ -7,11 +7,12 @@ from flask import Blueprint, Response, request
 
 from cloister.bundles import decode_sources
 from cloister.messages import Source
-from control import deploy, envelope
+from cloister.registry import VersionView
+from control import deploy, envelope, fields
 from control.errors import INTERNAL, SCRIPT_NOT_FOUND, Refused, translated
 from control.house import house
 from control.operation import ANY, FORM, operation
-from control.paths import SCRIPT, namespace_of, script_of
+from control.paths import SCRIPT, namespace_of, script_of, version_of
 from control.request_id import log
 from control.scripts import Script, shape
 
@@ -21,18 +22,24 @@ CONTENT = f"{SCRIPT}/content"
 
 
 @blueprint.get(CONTENT)
-@operation(gives={ANY: msgspec.Raw}, statuses=(200, 304))
-def get(account_id: str, namespace: str, script: str) -> Response:
-    """The modules: a single one raw, several as multipart/form-data."""
+@operation(gives={ANY: msgspec.Raw}, statuses=(200, 304), query={"version": fields.Text()})
+def get(account_id: str, namespace: str, script: str, version: str | None) -> Response:
+    """The modules: a single one raw, several as multipart/form-data. Of the live version, or of
+    another one that is kept."""
     view = script_of(account_id, namespace, script)
-    if not view.has_code:
+    return answer(view.version if version is None else version_of(view, version))
+
+
+def answer(version: VersionView) -> Response:
+    """The modules of a version, unless the client has them."""
+    if not version.main_module:
         raise Refused(SCRIPT_NOT_FOUND, "This Worker has no code, only assets.")
-    if view.digest in request.if_none_match:
+    if version.digest in request.if_none_match:
         response = Response(status=304)
     else:
-        response = _body(_sources(view.digest))
-        response.headers["CF-Entrypoint"] = view.version.main_module
-    response.set_etag(view.digest)
+        response = _body(_sources(version.digest))
+        response.headers["CF-Entrypoint"] = version.main_module
+    response.set_etag(version.digest)
     return response
 
 

@@ -1,5 +1,6 @@
 """One deploy: parts and metadata in, a live version out. Nothing changes unless all of it holds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from cloister.languages import Language
 from cloister.limits import ceiling
 from cloister.messages import CompileAnswer, Complaint, Source
 from cloister.outcomes import ANSWERS, Kind, Outcome
-from cloister.registry import NamespaceView, NewVersion, ScriptView
+from cloister.registry import NamespaceView, NewVersion, ScriptView, VersionView
 from cloister.uploads import SCRIPT_BYTES
 from control import bodies, sites, upload
 from control.envelope import Fault
@@ -28,12 +29,14 @@ from control.errors import (
     translated,
 )
 from control.house import house
-from control.rules import bindings, metadata, modules
+from control.rules import annotations, bindings, metadata, modules
 
 SLACK_BYTES = 1024 * 1024
 """What an upload may have on top of its modules: metadata and the parts' headers."""
 
 MAX_COMPLAINTS = 100
+
+Change = Callable[[NewVersion | None], NewVersion]
 
 
 class UploadForm(msgspec.Struct, frozen=True):
@@ -124,6 +127,32 @@ def compiled(received: Upload, env: list[bindings.Binding], language: Language) 
 def put_script(namespace: NamespaceView, name: str, *, strict: bool) -> tuple[ScriptView, Code]:
     """Handle a whole upload. ``strict``: an ``inherit`` that finds nothing refuses it."""
     received = receive()
+    live = house().registry.scripts.uploaded(namespace.id, name)
+    next_version, code = _prepared(namespace, name, received, live, strict=strict)
+    with translated(NAMESPACE_NOT_FOUND):
+        view = house().registry.scripts.put_version(
+            namespace.id, name, next_version, tags=received.said.tags
+        )
+    return view, code
+
+
+def add_version(namespace: NamespaceView, name: str, *, strict: bool) -> tuple[VersionView, Code]:
+    """Handle the upload of a version that does not become live. What it inherits or keeps is of the
+    newest one."""
+    with translated(SCRIPT_NOT_FOUND):
+        newest = house().registry.scripts.newest(namespace.id, name)  # before the upload is read
+    received = receive()
+    annotations.check(received.said.kept)
+    next_version, code = _prepared(namespace, name, received, newest, strict=strict)
+    with translated(SCRIPT_NOT_FOUND):
+        version = house().registry.scripts.add_version(namespace.id, name, next_version)
+    return version, code
+
+
+def _prepared(
+    namespace: NamespaceView, name: str, received: Upload, live: NewVersion | None, *, strict: bool
+) -> tuple[Change, Code]:
+    """The code of an upload, compiled, and what makes a version of it and the one before."""
     said = received.said
     bindings.check_targets(Surroundings(namespace=namespace, script=name), said.bindings or [])
 
@@ -132,8 +161,7 @@ def put_script(namespace: NamespaceView, name: str, *, strict: bool) -> tuple[Sc
         return bindings.resolve(said.bindings or [], said.keep_bindings, had, strict=strict)
 
     assets = sites.chosen(namespace, name, said.assets, keep=said.keep_assets)
-    # What is inherited is read again below, in the transaction that writes the version.
-    live = house().registry.scripts.uploaded(namespace.id, name)
+    # What is inherited is read again in the transaction that writes the version.
     code = _code(received, bound(live), assets.after(live), namespace.language)
 
     def next_version(live: NewVersion | None) -> NewVersion:
@@ -150,11 +178,7 @@ def put_script(namespace: NamespaceView, name: str, *, strict: bool) -> tuple[Sc
             **({} if said.limits is None else {"limits": said.limits}),
         )
 
-    with translated(NAMESPACE_NOT_FOUND):
-        view = house().registry.scripts.put_version(
-            namespace.id, name, next_version, tags=said.tags
-        )
-    return view, code
+    return next_version, code
 
 
 def _code(
@@ -201,6 +225,7 @@ def _compile(
     sources: list[Source], main: str, env: list[bindings.Binding], language: Language
 ) -> Code:
     digest, data = encode_sources(sources)
+    house().registry.uploads.begin(digest)
     house().blobs.put(f"source/{digest}", data)
     answer = house().compiler.compile(digest, main, env, language)
     if answer.errors:

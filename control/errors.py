@@ -64,14 +64,21 @@ TEXT_TOO_LARGE = Problem(10054, 400, "A text binding is larger than 5 KB.")
 TOO_MANY_VARIABLES = Problem(10055, 400, "A Worker has at most 128 variables and secrets.")
 NO_HANDLERS = Problem(10068, 400, uploads.NO_HANDLERS)
 BINDING_NOT_FOUND = Problem(10056, 404, "This binding does not exist.")
+VERSION_NOT_FOUND = Problem(10071, 404, "This version of the Worker does not exist.")
 BINDING_NAME_TOO_LONG = Problem(10100, 400, "A binding's name is too long.")
 STILL_REFERENCED = Problem(10142, 400, "Something else still refers to this.")
 SERVICE_NOT_FOUND = Problem(10143, 400, "The target of a service binding does not exist.")
 SETTINGS_PART_MISSING = Problem(10201, 400, "The upload has no part named settings.")
 LIMIT_TOO_HIGH = Problem(10206, 400, "A limit is above what this platform allows.")
+DEPLOYMENT_INVALID = Problem(10210, 400, "These versions cannot be deployed so.")
+NOT_FULLY_DEPLOYED = Problem(10215, 400, "Two versions of this Worker are deployed.")
+SECRETS_CHANGED = Problem(10220, 400, "Secrets have changed since that version was made.")
+NOTHING_BEFORE = Problem(10222, 400, "There is no version to go back to.")
 ASSETS_MISSING = Problem(10301, 400, "Files of these assets have not been uploaded yet.")
 MANIFEST_INVALID = Problem(10304, 400, "The manifest of assets is not valid.")
 ASSETS_BINDING_ALONE = Problem(10305, 400, "A binding to assets needs assets: the Worker has none.")
+DEPLOYMENT_NOT_FOUND = Problem(10336, 404, "This deployment does not exist.")
+DEPLOYMENT_ACTIVE = Problem(10338, 400, "The active deployment cannot be deleted.")
 MANIFEST_MISSING = Problem(
     10343, 400, "assets.jwt must be the completion token of an upload session of this Worker."
 )
@@ -114,6 +121,10 @@ TABLE: dict[int, Problem] = {
         STILL_REFERENCED,
         SERVICE_NOT_FOUND,
         LIMIT_TOO_HIGH,
+        VERSION_NOT_FOUND,
+        DEPLOYMENT_INVALID,
+        NOT_FULLY_DEPLOYED,
+        SECRETS_CHANGED,
         TAG_TOO_LARGE,
         TOO_MANY_TAGS,
         NAMESPACE_NOT_FOUND,

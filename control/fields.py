@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from flask import request
@@ -93,6 +94,26 @@ class Text:
     def schema(self) -> dict[str, Any]:
         """See :class:`Parameter`."""
         return {"type": "string"}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time (RFC 3339), as epoch milliseconds; None where it is empty or missing."""
+
+    def read(self, name: str) -> int | None:
+        """See :class:`Parameter`."""
+        text = request.args.get(name)
+        if not text:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        except (ValueError, OverflowError) as exc:
+            raise _refused(name, "a time, as 2026-01-31T12:00:00Z") from exc
+
+    def schema(self) -> dict[str, Any]:
+        """See :class:`Parameter`."""
+        return {"type": "string", "format": "date-time"}
 
 
 PAGES: Query = {"page": Whole(1, 1, 1_000_000), "per_page": Whole(20, 1, 1_000)}

@@ -1,7 +1,14 @@
 """Where things are under the API's base, and how a path finds what it names."""
 
-from cloister.registry import NamespaceView, ScriptView
-from control.errors import NAMESPACE_NOT_FOUND, SCRIPT_NOT_FOUND, Problem, translated
+from cloister.registry import NamespaceView, ScriptView, VersionView
+from control.errors import (
+    NAMESPACE_NOT_FOUND,
+    SCRIPT_NOT_FOUND,
+    VERSION_NOT_FOUND,
+    Problem,
+    Refused,
+    translated,
+)
 from control.house import house
 
 API = "/client/v4"
@@ -35,3 +42,11 @@ def script_of(
     found = namespace_of(account_id, namespace)
     with translated(missing):
         return house().registry.scripts.get(found.id, script)
+
+
+def version_of(view: ScriptView, version_id: str) -> VersionView:
+    """A version of the script that is kept. Raises :class:`Refused` where there is none."""
+    found = house().registry.versions.get(view.id, version_id)
+    if found is None:
+        raise Refused(VERSION_NOT_FOUND)
+    return found

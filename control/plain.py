@@ -8,12 +8,14 @@ from typing import Any
 
 from flask import Blueprint
 
-from control import assets, content, logs, scripts, secrets, settings
+from control import assets, content, deployments, logs, scripts, secrets, settings, versions
 from control.operation import View
 from control.paths import PLAIN, PLAIN_SCRIPT, PLAIN_SCRIPTS, SERVICE
 
 blueprint = Blueprint("plain", __name__)
 
+ONE_VERSION = f"{PLAIN_SCRIPT}/versions/<version_id>"
+ONE_DEPLOYMENT = f"{PLAIN_SCRIPT}/deployments/<deployment_id>"
 ONE_SECRET = f"{PLAIN_SCRIPT}/secrets/<everything:name>"
 
 VIEWS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
@@ -34,6 +36,15 @@ VIEWS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("get_secret", "GET", ONE_SECRET, secrets.get),
     ("delete_secret", "DELETE", ONE_SECRET, secrets.delete),
     ("patch_secrets", "PATCH", f"{PLAIN_SCRIPT}/secrets-bulk", secrets.patch_bulk),
+    ("post_version", "POST", f"{PLAIN_SCRIPT}/versions", versions.post),
+    ("list_versions", "GET", f"{PLAIN_SCRIPT}/versions", versions.list_some),
+    ("get_version", "GET", ONE_VERSION, versions.get),
+    ("get_version_content", "GET", f"{ONE_VERSION}/content", versions.get_content),
+    ("post_deployment", "POST", f"{PLAIN_SCRIPT}/deployments", deployments.post),
+    ("roll_back", "POST", f"{PLAIN_SCRIPT}/deployments/rollback", deployments.roll_back),
+    ("list_deployments", "GET", f"{PLAIN_SCRIPT}/deployments", deployments.list_some),
+    ("get_deployment", "GET", ONE_DEPLOYMENT, deployments.get),
+    ("delete_deployment", "DELETE", ONE_DEPLOYMENT, deployments.delete),
     ("get_logs", "GET", f"{PLAIN_SCRIPT}/logs", logs.get),
     ("tail", "GET", f"{PLAIN_SCRIPT}/tail", logs.tail),
 )

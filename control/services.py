@@ -111,29 +111,6 @@ class TailProducer(msgspec.Struct, frozen=True, kw_only=True):
     producer: Producer
 
 
-class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of the traffic a version has."""
-
-    version_id: str
-    percentage: int = 100
-
-
-class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """Which versions are live."""
-
-    id: str
-    created_on: envelope.Time
-    source: Literal["api"] = "api"
-    strategy: Literal["percentage"] = "percentage"
-    versions: list[Share]
-
-
-class Deployments(msgspec.Struct, frozen=True, kw_only=True):
-    """Those of a Worker, newest first; of each only the live one is known."""
-
-    deployments: list[Deployment]
-
-
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """A cron trigger."""
 
@@ -237,19 +214,6 @@ def set_subdomain(account_id: str, script: str, body: bodies.Body[SubdomainChang
 def account_subdomain(account_id: str) -> Response:  # noqa: ARG001 - auth compares it
     """An account has none: refused, with what to write into the configuration instead."""
     raise Refused(NO_ADDRESS)
-
-
-@blueprint.get(f"{PLAIN_SCRIPT}/deployments")
-@operation(Deployments)
-def list_deployments(account_id: str, script: str) -> Response:
-    """The live version, which has all of the traffic."""
-    version = script_of(account_id, PLAIN, script).version
-    live = Deployment(
-        id=version.id,
-        created_on=envelope.timestamp(version.created_at),
-        versions=[Share(version_id=version.id)],
-    )
-    return envelope.success(Deployments(deployments=[live]))
 
 
 @blueprint.get(f"{PLAIN_SCRIPT}/schedules")

@@ -27,6 +27,11 @@ OURS = [
     "GET S/tail",
     "GET P/logs",
     "GET P/tail",
+    "GET S/versions/{}/content",
+    "POST S/versions/{}/preview",
+    "POST S/deployments/rollback",
+    "GET P/versions/{}/content",
+    "POST P/deployments/rollback",
     "GET A/workers/dispatch/hostnames",
     *(f"{method} A/workers/dispatch/hostnames/{{}}" for method in ("GET", "PUT", "DELETE")),
     "DELETE K/{}/bulk",  # in a note
