@@ -150,7 +150,9 @@ class Settings:
         "names of distributions or top-level modules. Other namespaces never see them.",
         _names,
     )
-    blank_isolates: int = _setting(4, "Sandboxed isolates that stand ready for any tenant.", _whole)
+    blank_isolates: int = _setting(
+        16, "Sandboxed isolates that stand ready for any tenant.", _whole
+    )
     warm_isolates: int = _setting(256, "Idle isolates kept loaded in one executor.", _whole)
     isolate_idle_s: int = _setting(300, "An idle isolate is dropped after so many seconds.", _whole)
     sandbox_accept: tuple[str, ...] = _setting(

@@ -5,7 +5,9 @@ All isolates of a pool are of one language; :mod:`executor.pools` has a pool for
 """
 
 import asyncio
+import contextlib
 import logging
+import math
 import resource
 import sys
 import time
@@ -34,8 +36,9 @@ FORKS_AT_ONCE = 2
 """More would not be made sooner, and leave less of the machine to what is warm."""
 
 REFILL_AFTER_S = 0.01
-"""Whoever took a blank isolate, but for the last, is likely to be answered by then: the making of
-the next one would have taken a processor from that."""
+FEW = 4
+"""Blank isolates are made when none was taken for so long, or but one in so many is left: what is
+called for the first time, often not alone, is to have the processors to itself."""
 
 RECYCLE_FORKS = 5_000
 RECYCLE_S = 3_600.0
@@ -79,6 +82,7 @@ class IsolatePool:
         self._idle: OrderedDict[Isolate, None] = OrderedDict()
         self._busy: set[Isolate] = set()
         self._wanted = 0
+        self._taken_s = -math.inf
         self._short = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
@@ -210,6 +214,7 @@ class IsolatePool:
         while self._blank:
             isolate = self._blank.popleft()
             if isolate.is_quiet:
+                self._taken_s = time.monotonic()
                 return isolate
             isolate.kill("spoke while blank")
         return None
@@ -267,10 +272,9 @@ class IsolatePool:
         while True:
             await self._short.wait()
             self._short.clear()
-            if self._blank:
-                await asyncio.sleep(REFILL_AFTER_S)
             try:
                 while not self._wanted and len(self._blank) < self._settings.blank_isolates:
+                    await self._calm()
                     self._blank.append(await self._make())
                 pause_s, _ = BACKOFF_S
             except NotReady as exc:
@@ -278,6 +282,17 @@ class IsolatePool:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, longest_s)
                 self._short.set()
+
+    async def _calm(self) -> None:
+        """Wait until the next blank isolate may be made."""
+        few = self._settings.blank_isolates // FEW
+        while len(self._blank) > few:
+            pause_s = self._taken_s + REFILL_AFTER_S - time.monotonic()
+            if pause_s <= 0:
+                return
+            self._short.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._short.wait(), pause_s)
 
     async def _watch(self) -> None:
         """Look after memory, idle isolates and old zygotes."""
