@@ -12,10 +12,12 @@ from cloister.secrets import open_cipher
 from cloister.settings import Settings
 from control import (
     accounts,
+    ask,
     assets,
     auth,
     bodies,
     content,
+    custom_hostnames,
     deployments,
     envelope,
     errors,
@@ -35,14 +37,18 @@ from control import (
     tags,
     tokens,
     versions,
+    zones,
 )
 from control import settings as script_settings
 from control.budget import ANSWER_S, Budget
+from control.checker import Checker
 from control.compiler import Compiles, QueueCompiler
-from control.converters import Everything
+from control.converters import Everything, Id
 from control.dashboard import views as dashboard
 from control.house import House
+from control.names import open_names
 from control.paths import API
+from control.proofs import Prover
 
 NOUNS = (
     accounts,
@@ -58,6 +64,8 @@ NOUNS = (
     deployments,
     previews,
     hostnames,
+    zones,
+    custom_hostnames,
     logs,
     kv,
     kv_bulk,
@@ -72,25 +80,31 @@ def create_app(
     registry: Registry | None = None,
     compiler: Compiles | None = None,
     client: redis.Redis | None = None,
+    prover: Prover | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Flask:
     """Build the application. Opens what it is not given; call it after a fork, not before.
 
-    ``stopping`` says that this process is about to end, so that open streams end too.
+    Claims on hostnames are checked once ``house().checker`` is started. ``stopping`` says that this
+    process is about to end, so that open streams end too.
     """
     client = client or redis_client(settings)
     cipher = open_cipher(settings)
+    registry = registry or open_registry(settings, on_change=change_publisher(settings))
+    prover = prover or Prover(open_names(settings), settings.egress_private)
     app = Flask(__name__, static_folder=None)
     app.url_map.converters["everything"] = Everything
+    app.url_map.converters["id"] = Id
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
     House(
         settings=settings,
-        registry=registry or open_registry(settings, on_change=change_publisher(settings)),
+        registry=registry,
         blobs=Blobs.open(settings),
         compiler=compiler or QueueCompiler(client, cipher),
         redis=client,
         budget=Budget(redis_client(settings, timeout_s=ANSWER_S), settings.api_requests),
+        checker=Checker(registry.hostnames.claims, prover),
         cipher=cipher,
         stopping=stopping,
     ).install(app)
@@ -104,6 +118,7 @@ def create_app(
     app.register_blueprint(openapi.blueprint, url_prefix=API)
     openapi.install(app)
     app.register_blueprint(dashboard.blueprint)
+    app.register_blueprint(ask.blueprint)
     app.add_url_rule("/healthz", view_func=healthz)
     return app
 

@@ -95,7 +95,8 @@ def _permit() -> None:
     arguments = request.view_args or {}
     if not permits(
         g.token,
-        account_id=arguments.get("account_id"),
+        # An account has one zone, under its own id.
+        account_id=arguments.get("account_id", arguments.get("zone_id")),
         namespace=arguments.get("namespace"),
         writes=request.method not in READING and not hasattr(view, "reads"),
         admin_only=hasattr(view, "admin"),

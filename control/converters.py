@@ -8,3 +8,9 @@ class Everything(BaseConverter):
 
     regex = ".+"
     part_isolating = False
+
+
+class Id(BaseConverter):
+    """An id as we make them: a word beside it in the path is another endpoint's."""
+
+    regex = "[0-9a-f]{32}"

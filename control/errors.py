@@ -88,7 +88,10 @@ NAMESPACE_NOT_FOUND = Problem(100119, 404, "This dispatch namespace does not exi
 REDIRECTS_INVALID = Problem(100324, 400, "Invalid _redirects configuration.")
 BAD_BINDING_TYPE = Problem(100153, 400, "A binding has an unknown type.")
 
+ZONE_NOT_FOUND = Problem(1001, 404, "The zone does not exist.")
+METADATA_TOO_LARGE = Problem(1401, 400, "custom_metadata has more than 4 KB as JSON.")
 HOSTNAME_TAKEN = Problem(1406, 409, "Another account has this hostname.")
+HOSTNAME_DUPLICATE = Problem(1406, 409, "Duplicate custom hostname found.")
 HOSTNAME_INVALID = Problem(1407, 400, "This cannot be a custom hostname.")
 HOSTNAME_NOT_FOUND = Problem(1436, 404, "The custom hostname was not found.")
 

@@ -1,12 +1,16 @@
-"""Custom hostnames of workers: names outside the platform's own domain. Whole-account tokens only,
-for whoever sets one vouches that it is the customer's.
+"""Custom hostnames by name, and the workers that they lead to: the same that a zone has, for those
+who need no ids. Whole-account tokens only, for whoever sets one vouches that it is the customer's.
+
+Where there are several accounts, nobody's word is enough: a hostname is pending until it is proved.
 """
 
 import msgspec
 from flask import Blueprint, Response
+from msgspec import UnsetType
 
 from cloister.registry import HostnameView
-from control import bodies, envelope, fields
+from cloister.registry.views import HostnameStatus
+from control import bodies, custom_hostnames, envelope, fields
 from control.errors import HOSTNAME_NOT_FOUND, HOSTNAME_TAKEN, SCRIPT_NOT_FOUND, translated
 from control.house import house
 from control.operation import operation
@@ -31,7 +35,10 @@ class Hostname(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str
     namespace: str | None
     script: str | None
+    status: HostnameStatus
     created_on: envelope.Time
+    ownership_verification: custom_hostnames.Verification | UnsetType
+    ownership_verification_http: custom_hostnames.HttpVerification | UnsetType
 
 
 FILTER: fields.Query = {
@@ -74,6 +81,7 @@ def put(account_id: str, hostname: str, body: bodies.Body[HostnameTarget]) -> Re
         made = house().registry.hostnames.put(
             account_id, hostname, namespace=target.namespace, script=script
         )
+    house().checker.wake()
     return envelope.success(_shape(made))
 
 
@@ -87,9 +95,13 @@ def delete(account_id: str, hostname: str) -> Response:
 
 
 def _shape(item: HostnameView) -> Hostname:
+    txt, http = custom_hostnames.proofs(item)
     return Hostname(
         hostname=item.hostname,
         namespace=item.namespace,
         script=item.script,
+        status=item.status,
         created_on=envelope.timestamp(item.created_at),
+        ownership_verification=txt,
+        ownership_verification_http=http,
     )

@@ -11,7 +11,9 @@ from cloister.blobs import Blobs
 from cloister.registry import Registry
 from cloister.secrets import Cipher
 from cloister.settings import Settings
+from control.bucket import Bucket
 from control.budget import Budget
+from control.checker import Checker
 from control.compiler import Compiles
 from control.places import Places
 
@@ -25,6 +27,10 @@ UPLOADS = 4
 
 UPLOAD_WAIT_S = 5.0
 
+ASKED_PER_S = 100
+ASKED_AT_ONCE = 500
+"""Names of which a proxy may ask whether they want certificates, which are not had that quickly."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class House:
@@ -36,9 +42,11 @@ class House:
     compiler: Compiles
     redis: redis.Redis
     budget: Budget
+    checker: Checker
     cipher: Cipher
     stopping: Callable[[], bool]
     streams: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(STREAMS))
+    asked: Bucket = field(default_factory=lambda: Bucket(ASKED_PER_S, ASKED_AT_ONCE))
     uploads: Places = field(
         default_factory=lambda: Places(UPLOADS, waiting=UPLOADS, wait_s=UPLOAD_WAIT_S)
     )

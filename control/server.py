@@ -10,6 +10,7 @@ from typing import Any
 from cloister.logs import configuration
 from cloister.settings import Settings
 from control.app import create_app
+from control.house import house
 
 _settings = Settings.from_env()
 
@@ -41,7 +42,10 @@ def post_fork(_server: Any, worker: Any) -> None:
 def __getattr__(name: str) -> Any:
     """Make ``app`` when gunicorn asks for it: after the fork."""
     if name == "app":
-        return create_app(_settings, stopping=_stopping)
+        made = create_app(_settings, stopping=_stopping)
+        with made.app_context():
+            house().checker.start()
+        return made
     raise AttributeError(name)
 
 

@@ -56,7 +56,12 @@ class Front:
         self._settings = settings
         self._router = Router(settings, lambda host: self._services.routes.hostname(host))
         self._metrics = Metrics(shared=settings.dispatcher_processes > 1)
-        house = create_house(settings, self._metrics, lambda: self._serving)
+        house = create_house(
+            settings,
+            self._metrics,
+            lambda: self._serving,
+            lambda hostname_id: self._services.registry.hostnames.token(hostname_id),
+        )
         self._house = WsgiToAsgi(house)  # type: ignore[no-untyped-call]  # asgiref has no types
         self._serving = False
         self._idle = asyncio.Event()

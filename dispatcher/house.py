@@ -40,8 +40,14 @@ def own_path(target: bytes) -> str | None:
     return "/" + b"/".join([OWN, *segments[1:]]).decode("latin-1")
 
 
-def create_house(settings: Settings, metrics: Metrics, is_serving: Callable[[], bool]) -> Flask:
-    """Health, readiness and metrics. ``is_serving`` is False before start-up and while draining."""
+def create_house(
+    settings: Settings,
+    metrics: Metrics,
+    is_serving: Callable[[], bool],
+    token_of: Callable[[str], str | None],
+) -> Flask:
+    """Health, readiness, metrics, and tokens of hostnames. ``is_serving`` is False before start-up
+    and while draining; ``token_of`` an active hostname's token, by its id."""
     app = Flask("dispatcher")
     broker = redis_client(settings)
 
@@ -60,6 +66,14 @@ def create_house(settings: Settings, metrics: Metrics, is_serving: Callable[[], 
         if not _is_near():
             abort(404)
         return Response(metrics.text(), mimetype="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/.cloister/hostnames/<hostname_id>")
+    def hostname(hostname_id: str) -> Response:
+        """That an active hostname leads to this platform: whoever checks it asks for this."""
+        token = token_of(hostname_id)
+        if token is None:
+            abort(404)
+        return Response(token, mimetype="text/plain")
 
     @app.after_request
     def harden(response: Response) -> Response:

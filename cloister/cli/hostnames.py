@@ -8,7 +8,7 @@ from cloister.cli import tables
 from cloister.cli.connection import Connection, connected
 
 PATH = "/workers/dispatch/hostnames"
-COLUMNS = ("hostname", "namespace", "script", "created_on")
+COLUMNS = ("hostname", "status", "namespace", "script", "created_on")
 
 
 @click.group("hostnames")
@@ -33,7 +33,13 @@ def change(connection: Connection, hostname: str, namespace: str, worker: str) -
     """Make HOSTNAME lead to WORKER of NAMESPACE; you vouch that the name is your customer's."""
     body = {"namespace": namespace, "script": worker}
     made = connection.client.call("PUT", _one(hostname), json=body)
-    click.echo(f"{made['hostname']} leads to {made['namespace']}/{made['script']}")
+    place = f"{made['namespace']}/{made['script']}"
+    proof = made.get("ownership_verification")
+    if proof is None:
+        click.echo(f"{made['hostname']} leads to {place}")
+        return
+    click.echo(f"{made['hostname']} is {made['status']} and will lead to {place} when it has")
+    click.echo(f"the TXT record {proof['name']} with the value {proof['value']}")
 
 
 @command.command("delete")

@@ -20,6 +20,7 @@ PLACES = {
     "S": "/accounts/{}/workers/dispatch/namespaces/{}/scripts/{}",
     "P": "/accounts/{}/workers/scripts/{}",
     "K": "/accounts/{}/storage/kv/namespaces",
+    "Z": "/zones/{}/custom_hostnames",
 }
 OURS = [
     "PATCH N",

@@ -32,6 +32,7 @@ TOKEN = "test-token-0123456789abcdef"
 NAMESPACE = "production"
 SCRIPT = "hello"
 HOSTNAME = "shop.example.org"
+CUSTOM_HOSTNAME = "custom.example.org"
 
 SEED = 1
 CASES = 6
@@ -41,6 +42,7 @@ N = "/accounts/{account_id}/workers/dispatch/namespaces"
 S = f"{N}/{{namespace}}/scripts/{{script}}"
 P = "/accounts/{account_id}/workers/scripts/{script}"
 H = "/accounts/{account_id}/workers/dispatch/hostnames/{hostname}"
+Z = "/zones/{zone_id}/custom_hostnames"
 T = "/accounts/{account_id}/tokens"
 K = "/accounts/{account_id}/storage/kv/namespaces/{kv_id}"
 UPLOAD = "/accounts/{account_id}/workers/assets/upload"
@@ -72,6 +74,8 @@ BY_HAND: list[tuple[str, str, dict[str, Any]]] = [
     ("PUT", f"{S}/tags", {"json": ["a", "b"]}),
     ("PUT", f"{S}/tags/{{tag}}", {}),
     ("PUT", H, {"json": {"namespace": NAMESPACE, "script": SCRIPT}}),
+    ("POST", Z, {"json": {"hostname": "new.example.org", "custom_metadata": {"a": "b"}}}),
+    ("PATCH", f"{Z}/{{custom_hostname_id}}", {"json": {"ssl": {"method": "txt"}}}),
     ("DELETE", f"{N}/{{namespace}}/scripts", {"params": {"tags": "x:yes"}}),
     ("PUT", K, {"json": {"title": "renamed"}}),
     ("GET", f"{K}/values/{{key}}", {}),
@@ -130,6 +134,8 @@ class World:
             if self.registry.resolve(place.name, SCRIPT) is None:
                 self.registry.scripts.put_version(place.id, SCRIPT, self.version)
         self.registry.hostnames.put(ACCOUNT, HOSTNAME, namespace=NAMESPACE, script=SCRIPT)
+        held = self.registry.hostnames.page(ACCOUNT, exact=CUSTOM_HOSTNAME).items
+        custom = held[0] if held else self.registry.hostnames.create(ACCOUNT, CUSTOM_HOSTNAME)
         stores = self.registry.kv.namespaces.list(ACCOUNT).items
         store = stores[0] if stores else self.registry.kv.namespaces.create(ACCOUNT, "store")
         self.registry.kv.put(store.id, "key", b"1")
@@ -138,6 +144,8 @@ class World:
             "namespace": namespace.name,
             "script": SCRIPT,
             "hostname": HOSTNAME,
+            "zone_id": ACCOUNT,
+            "custom_hostname_id": custom.id,
             "kv_id": store.id,
         }
 

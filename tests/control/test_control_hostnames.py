@@ -42,7 +42,11 @@ def test_set_get_list_delete(api: httpx.Client) -> None:
     """The whole life of one, in any spelling of its name."""
     made = result(api.put(f"{H}/Müller.Example.", json=BODY))
     assert made.pop("created_on").endswith("Z")
-    assert made == {"hostname": "xn--mller-kva.example", **BODY}
+    proof = made.pop("ownership_verification")
+    assert proof["name"] == "_cf-custom-hostname.xn--mller-kva.example"
+    assert made.pop("ownership_verification_http")["http_body"] == proof["value"]
+    # There is a second account: nobody's word is enough.
+    assert made == {"hostname": "xn--mller-kva.example", "status": "pending", **BODY}
     assert result(api.get(f"{H}/müller.example"))["script"] == "shop"
     result(api.put(f"{H}/a.example", json=BODY))
     listed = api.get(H, params={"limit": 1, "namespace": "production", "script": "shop"}).json()

@@ -26,6 +26,9 @@ class Everything(DispatchWorker):
         name = request.url.split("/")[3].partition("?")[0]
         return await getattr(self, name)(request, env, ctx)
 
+    async def said(self, request: Request, env: Environment, ctx: Context) -> Response:
+        return Response.from_json({"hostname": request.hostname, "cf": dict(request.cf)})
+
     async def lazily(self, request: Request, env: Environment, ctx: Context) -> Response:
         stub = env.DISPATCHER.get("no-such-worker")
         try:

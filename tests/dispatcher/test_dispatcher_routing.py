@@ -114,6 +114,24 @@ def test_path_mode(dispatcher: Dispatcher) -> None:
     assert dispatcher.request("localhost", "/staging/echo").json()["url"] == "http://localhost/"
 
 
+def test_metadata_names_the_worker(dispatcher: Dispatcher) -> None:
+    """Without a dispatch worker of the operator's, ``worker`` in a hostname's metadata is enough;
+    the dispatcher shows the token of an active hostname, and of no other."""
+    hostnames, account = dispatcher.registry.hostnames, dispatcher.account_id
+    made = hostnames.create(account, "meta.test", metadata={"worker": "echo"})
+    shown = f"/.cloister/hostnames/{made.id}"
+    assert dispatcher.request("meta.test", shown).status == 404
+    claim = hostnames.claims.take()
+    assert claim is not None
+    hostnames.claims.conclude(claim, "proved", [])
+    eventually(lambda: dispatcher.request("meta.test", "/a").status == 200, "it is active")
+    assert dispatcher.request("meta.test", "/a").json()["script"] == "echo"
+    assert dispatcher.request("meta.test", shown).body == made.token.encode()
+    hostnames.edit(account, made.id, metadata={})
+    eventually(lambda: dispatcher.request("meta.test", "/a").status == 404, "it leads nowhere")
+    hostnames.discard(account, made.id)
+
+
 def test_custom_hostname_mode(dispatcher: Dispatcher) -> None:
     """The whole path is the worker's, as is its own host; other ways go on as they were."""
     hostnames = dispatcher.registry.hostnames

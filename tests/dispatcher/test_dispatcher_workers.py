@@ -49,6 +49,29 @@ def test_stub_is_lazy(everything: Dispatcher) -> None:
     assert answer.body.startswith(b"Worker not found")
 
 
+def test_what_is_said_of_a_hostname(everything: Dispatcher) -> None:
+    """The metadata of an active custom hostname is on ``cf``, as it is by now, also of one below
+    it; other requests have none, and one that is not active serves nothing."""
+    hostnames, account = everything.registry.hostnames, everything.account_id
+    made = hostnames.create(account, "said.test", metadata={"plan": "pro"}, wildcard=True)
+
+    def said(host: str) -> object:
+        answer = everything.request(host, "/said")
+        return answer.json()["cf"] if answer.status == 200 else answer.status
+
+    assert said("said.test") == 404
+    claim = hostnames.claims.take()
+    assert claim is not None
+    hostnames.claims.conclude(claim, "proved", [])
+    eventually(lambda: said("said.test") == {"hostMetadata": {"plan": "pro"}}, "it is active")
+    assert said("shop.said.test") == {"hostMetadata": {"plan": "pro"}}
+    assert (said(HOST), said("a.b.said.test")) == ({}, 404)
+    hostnames.edit(account, made.id, metadata={"plan": "free"})
+    eventually(lambda: said("said.test") == {"hostMetadata": {"plan": "free"}}, "another plan")
+    hostnames.discard(account, made.id)
+    eventually(lambda: said("said.test") == 404, "the end of it")
+
+
 def test_limits_in_both_spellings(everything: Dispatcher) -> None:
     """The dispatch call's limits replace the stored ones up to the ceiling; args travel along."""
     seen = everything.request(HOST, "/limits").json()

@@ -1,0 +1,322 @@
+"""Custom hostnames of a zone: names of customers, with metadata for the dispatch worker. Each is
+pending until its ownership is proved, and serves nothing before.
+
+Beside the product's fields, ``namespace`` and ``script`` say which worker a hostname leads to.
+"""
+
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from flask import Blueprint, Response
+from msgspec import UNSET, UnsetType
+
+from cloister.registry import HostnameView
+from cloister.registry.views import HostnameStatus
+from control import bodies, envelope, fields
+from control.errors import (
+    HOSTNAME_DUPLICATE,
+    HOSTNAME_NOT_FOUND,
+    METADATA_TOO_LARGE,
+    MISSING_PARAMETER,
+    Refused,
+    translated,
+)
+from control.house import house
+from control.operation import JSON, operation
+from control.paths import namespace_of
+from control.proofs import CHALLENGE, TXT_NAME
+from control.rules import names
+from control.zones import ZONE
+
+blueprint = Blueprint("custom_hostnames", __name__)
+
+BASE = f"{ZONE}/custom_hostnames"
+ONE = f"{BASE}/<id:custom_hostname_id>"
+
+METADATA_BYTES = 4 * 1024
+STATUSES: tuple[str, ...] = get_args(HostnameStatus)
+SSL_STATUSES = {
+    "active": ("active",),
+    "pending_validation": ("pending", "moved"),
+    "inactive": ("deleted", "blocked"),
+}
+OnOff = Literal["on", "off"]
+
+
+class SslSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is wished for; what TLS is like is the proxy's matter."""
+
+    http2: OnOff | None = None
+    min_tls_version: Literal["1.0", "1.1", "1.2", "1.3"] | None = None
+    tls_1_3: OnOff | None = None
+    early_hints: OnOff | None = None
+    ciphers: list[str] | None = None
+
+
+class Ssl(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is asked of the certificate. Your own is given to the proxy, not here."""
+
+    method: Literal["http", "txt"] | None = None
+    type: Literal["dv"] | None = None
+    settings: SslSettings | None = None
+    bundle_method: Literal["ubiquitous", "optimal", "force"] | None = None
+    certificate_authority: Literal["digicert", "google", "lets_encrypt", "ssl_com"] | None = None
+    wildcard: bool | None = None
+    custom_certificate: None = None
+    custom_key: None = None
+    custom_csr_id: None = None
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be different. There are no other origins here."""
+
+    custom_metadata: dict[str, str] | UnsetType | None = UNSET
+    ssl: Ssl | None = None
+    namespace: names.Name | None = None
+    script: names.Name | None = None
+    custom_origin_server: None = None
+    custom_origin_sni: None = None
+
+
+class NewHostname(Changes, frozen=True, kw_only=True):
+    """A hostname to be claimed."""
+
+    hostname: Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})]
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """The record that proves it."""
+
+    name: str
+    value: str
+    type: str = "txt"
+
+
+class HttpVerification(msgspec.Struct, frozen=True, kw_only=True):
+    """The file that proves it as well."""
+
+    http_url: str
+    http_body: str
+
+
+class ShownSsl(msgspec.Struct, frozen=True, kw_only=True):
+    """Certificates are had by the proxy, on demand, once the hostname is active."""
+
+    id: str
+    status: Literal["active", "pending_validation", "inactive"]
+    method: str
+    settings: dict[str, Any]
+    bundle_method: str
+    wildcard: bool
+    certificate_authority: str | None
+    type: str = "dv"
+    validation_records: list[dict[str, Any]] = []
+    validation_errors: list[dict[str, Any]] = []
+
+
+class CustomHostname(msgspec.Struct, frozen=True, kw_only=True):
+    """The product's fields, then ours."""
+
+    id: str
+    hostname: str
+    status: HostnameStatus
+    ssl: ShownSsl
+    custom_metadata: dict[str, str]
+    verification_errors: list[str]
+    created_at: envelope.Time
+    ownership_verification: Verification | UnsetType
+    ownership_verification_http: HttpVerification | UnsetType
+    namespace: str | None
+    script: str | None
+
+
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """What was deleted."""
+
+    id: str
+
+
+class Deleted(Gone, frozen=True, kw_only=True):
+    """As an envelope, and as the product's plain answer."""
+
+    result: Gone
+    success: bool = True
+    errors: list[envelope.Error] = []
+    messages: list[envelope.Message] = []
+
+
+FILTER: fields.Query = {
+    **fields.PAGES,
+    "id": fields.Text(),
+    "hostname": fields.Text(),
+    "hostname.exact": fields.Text(),
+    "hostname.contain": fields.Text(),
+    "hostname.startsWith": fields.Text(),
+    "hostname_status": fields.Text(),
+    "ssl_status": fields.Text(),
+    "wildcard": fields.Choice(("", "true", "false")),
+    "order": fields.Choice(("", "ssl", "ssl_status")),
+    "direction": fields.Choice(("asc", "desc")),
+}
+
+
+@blueprint.post(BASE)
+@operation(CustomHostname, body=bodies.Json(NewHostname))
+def create(zone_id: str, body: bodies.Body[NewHostname]) -> Response:
+    """Claim a hostname; it is pending."""
+    said = body()
+    metadata = _metadata(said)
+    target = _target(zone_id, said)
+    with translated(HOSTNAME_NOT_FOUND, HOSTNAME_DUPLICATE):
+        made = house().registry.hostnames.create(
+            zone_id,
+            said.hostname,
+            metadata=metadata,
+            ssl=_ssl(said.ssl, {}),
+            wildcard=bool(said.ssl and said.ssl.wildcard),
+            target=target,
+        )
+    house().checker.wake()
+    return envelope.success(shape(made))
+
+
+@blueprint.get(BASE)
+@operation(list[CustomHostname], info=envelope.PageInfo, query=FILTER)
+def list_some(zone_id: str, page: int, per_page: int, **said: str) -> Response:
+    """Those that meet all that is asked for, page by page."""
+    exact = said["hostname"] or said["hostname.exact"]
+    statuses = STATUSES
+    if said["hostname_status"]:
+        statuses = (said["hostname_status"],)
+    if said["ssl_status"]:
+        also = SSL_STATUSES.get(said["ssl_status"], ())
+        statuses = tuple(each for each in statuses if each in also)
+    found = house().registry.hostnames.page(
+        zone_id,
+        exact=exact and exact.lower().removesuffix("."),
+        contain=said["hostname.contain"],
+        prefix=said["hostname.startsWith"],
+        hostname_id=said["id"],
+        statuses=None if statuses is STATUSES else statuses,
+        wildcard=said["wildcard"] == "true" if said["wildcard"] else None,
+        page=page,
+        per_page=per_page,
+        order="status" if said["order"] == "ssl_status" else "created_at",
+        direction="desc" if said["direction"] == "desc" else "asc",
+    )
+    info = envelope.page_info(page, per_page, len(found.items), found.total)
+    return envelope.success([shape(item) for item in found.items], info=info)
+
+
+@blueprint.get(ONE)
+@operation(CustomHostname)
+def get(zone_id: str, custom_hostname_id: str) -> Response:
+    """One custom hostname."""
+    return envelope.success(shape(_mine(zone_id, custom_hostname_id)))
+
+
+@blueprint.patch(ONE)
+@operation(CustomHostname, body=bodies.Json(Changes))
+def edit(zone_id: str, custom_hostname_id: str, body: bodies.Body[Changes]) -> Response:
+    """Change what the body names, and have the ownership checked now, also of one given up."""
+    said = body()
+    present = _mine(zone_id, custom_hostname_id)
+    metadata = _metadata(said)
+    target = _target(zone_id, said)
+    with translated(HOSTNAME_NOT_FOUND):
+        changed = house().registry.hostnames.edit(
+            zone_id,
+            custom_hostname_id,
+            metadata=metadata,
+            ssl=_ssl(said.ssl, present.ssl),
+            wildcard=said.ssl.wildcard if said.ssl else None,
+            target=target,
+        )
+    house().checker.wake()
+    return envelope.success(shape(changed))
+
+
+@blueprint.delete(ONE)
+@operation(gives={JSON: Deleted})
+def delete(zone_id: str, custom_hostname_id: str) -> Response:
+    """Give it up."""
+    with translated(HOSTNAME_NOT_FOUND):
+        house().registry.hostnames.discard(zone_id, custom_hostname_id)
+    gone = Deleted(id=custom_hostname_id, result=Gone(id=custom_hostname_id))
+    return Response(msgspec.json.encode(gone), mimetype=JSON)
+
+
+def shape(found: HostnameView) -> CustomHostname:
+    """What is shown of a custom hostname."""
+    txt, http = proofs(found)
+    return CustomHostname(
+        id=found.id,
+        hostname=found.hostname,
+        status=found.status,
+        ssl=_shown_ssl(found),
+        custom_metadata=found.metadata,
+        verification_errors=found.errors,
+        created_at=envelope.timestamp(found.created_at),
+        ownership_verification=txt,
+        ownership_verification_http=http,
+        namespace=found.namespace,
+        script=found.script,
+    )
+
+
+def proofs(found: HostnameView) -> tuple[Verification | UnsetType, HttpVerification | UnsetType]:
+    """What would prove it; nothing where it is active."""
+    if found.status == "active":
+        return UNSET, UNSET
+    url = f"http://{found.hostname}{CHALLENGE.format(id=found.id)}"
+    return (
+        Verification(name=TXT_NAME.format(hostname=found.hostname), value=found.token),
+        HttpVerification(http_url=url, http_body=found.token),
+    )
+
+
+def _shown_ssl(found: HostnameView) -> ShownSsl:
+    asked = found.ssl
+    status = next(name for name, of in SSL_STATUSES.items() if found.status in of)
+    return ShownSsl(
+        id=found.id,
+        status=status,  # type: ignore[arg-type]  # the keys are just those
+        method=asked.get("method", "http"),
+        settings=asked.get("settings", {}),
+        bundle_method=asked.get("bundle_method", "ubiquitous"),
+        wildcard=found.wildcard,
+        certificate_authority=asked.get("certificate_authority"),
+    )
+
+
+def _mine(zone_id: str, hostname_id: str) -> HostnameView:
+    with translated(HOSTNAME_NOT_FOUND):
+        return house().registry.hostnames.find(zone_id, hostname_id)
+
+
+def _metadata(said: Changes) -> dict[str, str] | None:
+    """What the body says; None where it says nothing."""
+    if said.custom_metadata is UNSET:
+        return None
+    if len(msgspec.json.encode(said.custom_metadata)) > METADATA_BYTES:
+        raise Refused(METADATA_TOO_LARGE, pointer="/custom_metadata")
+    return said.custom_metadata or {}
+
+
+def _ssl(said: Ssl | None, present: dict[str, Any]) -> dict[str, Any] | None:
+    if said is None:
+        return None
+    asked: dict[str, Any] = msgspec.to_builtins(said)
+    asked.pop("wildcard", None)
+    return {**present, **asked}
+
+
+def _target(account_id: str, said: Changes) -> tuple[str, str] | None:
+    if said.namespace is None and said.script is None:
+        return None
+    for name, value in (("namespace", said.namespace), ("script", said.script)):
+        if value is None:
+            raise Refused(MISSING_PARAMETER, f"{name} is required.", pointer=f"/{name}")
+    namespace, script = said.namespace or "", names.script_name(said.script or "")
+    namespace_of(account_id, namespace)
+    return namespace, script
