@@ -168,28 +168,6 @@ class Settings:
         _ids,
     )
 
-    databases: bool = _setting(
-        True,
-        "Whether an executor here serves the SQL databases, whose files are in the data directory: "
-        "those of one machine only.",
-        _flag,
-    )
-    databases_open: int = _setting(
-        32, "SQL databases open at once, each in a process of its own.", _whole
-    )
-    database_idle_s: int = _setting(
-        60, "A SQL database that nobody asks is closed after so many seconds.", _whole
-    )
-
-    egress_ports: tuple[int, ...] = _setting(
-        (80, 443, 8080, 8443), "Ports that fetch() may connect to.", _ports
-    )
-    egress_private: tuple[Network, ...] = _setting(
-        (), "Private or loopback networks that fetch() may reach all the same, by CIDR.", _networks
-    )
-    egress_body_bytes: int = _setting(100 * MIB, "Largest body fetch() receives.", _whole)
-    egress_wait_s: int = _setting(30, "Longest wait for a subrequest's next bytes.", _whole)
-
     hostname_resolver: str = _setting(
         "",
         "Who is asked for the DNS records that prove a custom hostname: a name server, HOST:PORT, "
