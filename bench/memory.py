@@ -1,9 +1,12 @@
 """Memory of everything that `cloister up` runs, as the proportional set size (PSS)."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+SETTLED_S = 1.0
 
 
 @dataclass
@@ -15,11 +18,26 @@ class Added:
 
 @contextlib.contextmanager
 def added_kb(data: Path) -> Iterator[Added]:
-    """Measure what the block adds to the processes whose CLOISTER_DATA is under ``data``."""
+    """Measure what the block adds to the processes whose CLOISTER_DATA is under ``data``.
+
+    Before and after, it waits for them to settle: the block takes blank isolates, which are made
+    again a moment later.
+    """
     added = Added()
+    settle(data)
     before = total_kb(data)
     yield added
+    settle(data)
     added.kb = total_kb(data) - before
+
+
+def settle(data: Path) -> None:
+    """Wait until none of those processes has come or gone for :data:`SETTLED_S`."""
+    since, known = time.monotonic(), tree(data)
+    while time.monotonic() - since < SETTLED_S:
+        time.sleep(SETTLED_S / 10)
+        if (now := tree(data)) != known:
+            since, known = time.monotonic(), now
 
 
 def total_kb(data: Path) -> int:

@@ -15,12 +15,12 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import httpx
-from load import Figures, measure
+from load import Figures, call, measure
 from memory import added_kb
 from processes import answers, free_port, gunicorn, python, running, valkey, wait_for
 
@@ -29,6 +29,7 @@ from cloister.client import Client, Module
 
 CONNECTIONS = (1, 16, 64)
 WARM_UP_S = 1.0
+WARM_CALLS = 200
 GUARD = Path(__file__).with_name("guard.toml")
 
 HELLO = b"""\
@@ -63,7 +64,8 @@ def main() -> None:
             url = f"{who.dispatch_url}/{who.namespace}/hello/"
             ours = series("Cloister", url, options.seconds)
             found = ratios(ours, baseline)
-            found |= cold_start_and_memory(who, directory, options.workers, baseline[1])
+            found |= cold_start(who, options.workers, baseline[1])
+            found |= memory(who, directory, options.workers)
     print("\n" + "\n".join(f"{what:<52}{ratio:>8.2f}" for what, ratio in found.items()))
     if options.guard:
         sys.exit("\n".join(worse(found, GUARD)) or None)
@@ -165,39 +167,65 @@ def cloister(directory: Path, **settings: str) -> Iterator[credentials.Credentia
         yield who
 
 
-def cold_start_and_memory(
-    who: credentials.Credentials, directory: Path, count: int, baseline: Figures
-) -> dict[str, float]:
-    """First requests to workers that no executor has seen, and what they add to memory."""
-    # Different sources, so that nothing is shared by digest.
-    deploy(who, {f"cold-{n}": HELLO + f"# {n}\n".encode() for n in range(count)})
-    taken_ms = []
-    with added_kb(directory) as memory, httpx.Client(trust_env=False) as http:
-        http.get(f"{who.dispatch_url}/{who.namespace}/hello/").raise_for_status()
-        for number in range(count):
-            begun = time.perf_counter()
-            answer = http.get(f"{who.dispatch_url}/{who.namespace}/cold-{number}/")
-            taken_ms.append((time.perf_counter() - begun) * 1000)
-            answer.raise_for_status()
-    cold_ms, slowest_ms = statistics.median(taken_ms), max(taken_ms)
-    added_mib = memory.kb / count / 1024
-    print(
-        f"\nCold start, {count} workers never seen: {cold_ms:.1f} ms, slowest {slowest_ms:.1f} ms"
-    )
-    print(f"Memory a warm worker adds (PSS of all processes): {added_mib:.2f} MiB")
+def cold_start(who: credentials.Credentials, count: int, baseline: Figures) -> dict[str, float]:
+    """First requests to workers that no executor has seen, one after the other, on the connection
+    of warm ones. They were deployed just before."""
+    cold_urls = fresh_workers(who, count, "cold")
+    warm_url = f"{who.dispatch_url}/{who.namespace}/hello/"
+    warm_ms, cold_ms = asyncio.run(in_turn([warm_url] * WARM_CALLS, cold_urls))
+    warm, cold = statistics.median(warm_ms), statistics.median(cold_ms)
+    print(f"\nCold start, {count} workers never seen, one after the other")
+    print(f"p50 {cold:.2f} ms, slowest {max(cold_ms):.2f} ms; warm ones before: p50 {warm:.2f} ms")
     return {
-        "cold start to Flask + Celery's p50": cold_ms / baseline.percentile(0.5),
-        "MiB a warm worker adds": added_mib,
+        "cold start to Flask + Celery's p50": cold / baseline.percentile(0.5),
+        "cold start to warm p50": cold / warm,
     }
 
 
-def deploy(who: credentials.Credentials, sources: Mapping[str, bytes]) -> None:
-    """Upload workers by name, each of one module."""
+def memory(who: credentials.Credentials, directory: Path, count: int) -> dict[str, float]:
+    """What workers add that were called once."""
+    urls = fresh_workers(who, count, "held")
+    with added_kb(directory) as added:
+        asyncio.run(in_turn(urls))
+    added_mib = added.kb / count / 1024
+    print(f"Memory a warm worker adds (PSS of all processes): {added_mib:.2f} MiB")
+    return {"MiB a warm worker adds": added_mib}
+
+
+def fresh_workers(who: credentials.Credentials, count: int, name: str) -> list[str]:
+    """Deploy so many; their URLs. Their sources differ, so that nothing is shared by digest."""
+    names = [f"{name}-{number}" for number in range(count)]
+    deploy(who, {each: HELLO + f"# {each}\n".encode() for each in names})
+    return [f"{who.dispatch_url}/{who.namespace}/{each}/" for each in names]
+
+
+async def in_turn(*series_of_urls: Sequence[str]) -> list[list[float]]:
+    """Call each once, on one connection; milliseconds of each, by series."""
+    target = urlsplit(series_of_urls[0][0])
+    reader, writer = await asyncio.open_connection(target.hostname, target.port)
+    taken_ms: list[list[float]] = []
+    for urls in series_of_urls:
+        taken_ms.append([])
+        for url in urls:
+            begun = time.perf_counter()
+            status = await call(reader, writer, url)
+            taken_ms[-1].append((time.perf_counter() - begun) * 1000)
+            if status != 200:
+                raise SystemExit(f"{url} answered {status}")
+    writer.close()
+    return taken_ms
+
+
+def deploy(
+    who: credentials.Credentials, sources: Mapping[str, bytes], namespace: str | None = None
+) -> None:
+    """Upload workers by name, each of one module; to the namespace that is there, if none is
+    named."""
     metadata = {"main_module": "entry.py", "compatibility_flags": ["python_workers"]}
     with Client(who.control_url, who.account_id, who.api_token) as client:
         for name, source in sources.items():
             module = Module(name="entry.py", content_type="text/x-python", data=source)
-            client.deploy(who.namespace, name, metadata, [module])
+            client.deploy(namespace or who.namespace, name, metadata, [module])
 
 
 if __name__ == "__main__":
