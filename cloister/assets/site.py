@@ -181,14 +181,14 @@ class Site:
 
 
 def asked_of(method: str, url: str, headers: Mapping[str, str]) -> Asked:
-    """The request for a URL."""
+    """The request for a URL. Raises ValueError: it is none."""
     parts = urlsplit(url)
     return Asked(method, (parts.hostname or "").lower(), parts.path or "/", parts.query, headers)
 
 
 def decoded(path: str) -> str:
     """A path without percent-encoding; as it is where that is not of UTF-8."""
-    if "%" not in path:
+    if "%" not in path and path.isascii():
         return path
     try:
         return unquote_to_bytes(path.encode("latin-1")).decode()

@@ -19,6 +19,9 @@ from cloister.registry.names import check_name, new_id
 LIFE_S = 3_600
 """How long a session may take, and then its deploy may wait."""
 
+SESSIONS = 10
+"""Sessions of a script at once: with another one the oldest is over."""
+
 
 class Wanted(msgspec.Struct, frozen=True, array_like=True):
     """A file that a manifest names."""
@@ -85,6 +88,7 @@ class Assets:
             if work.get(Namespace, namespace_id) is None:
                 raise NotFound("There is no such namespace.")
             work.execute(delete(AssetSession).where(AssetSession.expires_at <= now_ms()))
+            _drop_oldest(work, namespace_id, script)
             work.add(row)
         return _session(row)
 
@@ -131,6 +135,16 @@ def forget(work: Work, namespace_id: str, *scripts: str) -> None:
     """Drop the sessions of scripts that are deleted: a later script of the name is another one."""
     mine = (AssetSession.namespace_id == namespace_id) & AssetSession.script.in_(scripts)
     work.execute(delete(AssetSession).where(mine))
+
+
+def _drop_oldest(work: Work, namespace_id: str, script: str) -> None:
+    """Make room for one more session."""
+    mine = select(AssetSession.id).where(
+        AssetSession.namespace_id == namespace_id, AssetSession.script == script
+    )
+    newest = mine.order_by(AssetSession.expires_at.desc(), AssetSession.id)
+    old = work.scalars(newest.offset(SESSIONS - 1)).all()
+    work.execute(delete(AssetSession).where(AssetSession.id.in_(old)))
 
 
 def _query(session_id: str) -> Select[AssetSession]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from cloister.assets.site import Answer, asked_of
+from cloister.assets.site import Answer, Asked, asked_of
 from cloister.assets.sites import Sites
 from cloister.errors import NotReady
 from cloister.registry.views import Route
@@ -33,9 +33,10 @@ class Assets(Binding):
         asked = read_request(arguments)
         outgoing(asked.headers)
         self.scope.count()
+        request = _asked(asked.method.upper(), asked.url, asked.headers)
         try:
             site = await self.scope.sites.site(self.scope.assets)
-            answer = site.answer(asked_of(asked.method.upper(), asked.url, _fields(asked.headers)))
+            answer = site.answer(request)
             return await _incoming(answer, asked.url, self.scope.sites, self.scope.streams)
         except NotReady as exc:
             raise UNREADABLE from exc
@@ -54,7 +55,7 @@ async def of_worker(
     """
     if route.assets is None:
         return None
-    asked = asked_of(request.method, request.url, _fields(request.headers))
+    asked = _asked(request.method, request.url, request.headers)
     try:
         site = await sites.site(route.assets)
         if route.has_code:
@@ -66,11 +67,14 @@ async def of_worker(
         raise UNREADABLE from exc
 
 
-def _fields(headers: Headers) -> dict[str, str]:
+def _asked(method: str, url: str, headers: Headers) -> Asked:
     """Without Accept-Encoding: it is the client's, and the caller may want to read the file."""
-    found = {name.lower(): value for name, value in headers}
-    found.pop("accept-encoding", None)
-    return found
+    fields = {name.lower(): value for name, value in headers}
+    fields.pop("accept-encoding", None)
+    try:
+        return asked_of(method, url, fields)
+    except ValueError as exc:
+        raise Refused("TypeError", "Invalid URL.") from exc
 
 
 async def _incoming(answer: Answer, url: str, sites: Sites, streams: Streams) -> Incoming:
