@@ -173,6 +173,11 @@ class Settings:
         "Who is asked for the DNS records that prove a custom hostname: a name server, HOST:PORT, "
         "or module:Class. This machine's resolvers if empty.",
     )
+    hostname_resolver: str = _setting(
+        "",
+        "Who is asked for the DNS records that prove a custom hostname: a name server, HOST:PORT, "
+        "or module:Class. This machine's resolvers if empty.",
+    )
     api_requests: int = _setting(
         1_200, "Requests to the API that a token may make in 5 minutes; then 429. 0: any.", _whole
     )
