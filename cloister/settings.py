@@ -168,11 +168,15 @@ class Settings:
         _ids,
     )
 
-    hostname_resolver: str = _setting(
-        "",
-        "Who is asked for the DNS records that prove a custom hostname: a name server, HOST:PORT, "
-        "or module:Class. This machine's resolvers if empty.",
+    egress_ports: tuple[int, ...] = _setting(
+        (80, 443, 8080, 8443), "Ports that fetch() may connect to.", _ports
     )
+    egress_private: tuple[Network, ...] = _setting(
+        (), "Private or loopback networks that fetch() may reach all the same, by CIDR.", _networks
+    )
+    egress_body_bytes: int = _setting(100 * MIB, "Largest body fetch() receives.", _whole)
+    egress_wait_s: int = _setting(30, "Longest wait for a subrequest's next bytes.", _whole)
+
     hostname_resolver: str = _setting(
         "",
         "Who is asked for the DNS records that prove a custom hostname: a name server, HOST:PORT, "
