@@ -6,9 +6,11 @@
 
 import asyncio
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -29,14 +31,26 @@ from executor.isolate.frames import (
 T = TypeVar("T")
 
 HEADER_BYTES = 4
+_size_at = struct.Struct(">I").unpack_from
+
+COPIED_BYTES = 1024
+"""Frames up to this size are taken as bytes, which costs less than to look into a view of them."""
+
 READ_BYTES = 64 * 1024
 
 _incoming = memoryview(bytearray(256 * 1024))
 """Where the executor reads from every door, one read at a time. What stays of it is copied."""
 
+_little = _incoming[: 16 * 1024]
+"""Where it reads from a door of which no large frames are known."""
+
 PENDING_FRAMES = 64
 PENDING_BYTES = 1024 * 1024
 """With more than this received and not yet asked for, the executor stops reading."""
+
+FLOOD_S = 0.002
+"""Between two reads of doors from which more than :data:`PENDING_FRAMES` come at once, of all such
+doors together: each frame costs the executor some microseconds, in which it serves nobody else."""
 
 
 class DoorBroken(Exception):
@@ -88,7 +102,7 @@ class Unpacker(Generic[T]):
         start, length = 0, len(data)
         with memoryview(data) as view:
             while (body := start + HEADER_BYTES) <= length:
-                size = int.from_bytes(view[start:body], "big")
+                (size,) = _size_at(view, start)
                 if size > self._max_bytes:
                     raise DoorBroken(f"a frame of {size} bytes")
                 if (end := body + size) > length:
@@ -100,7 +114,7 @@ class Unpacker(Generic[T]):
     def _body(self, body: memoryview) -> T:
         try:
             with body:
-                return self._decode(body)
+                return self._decode(body if len(body) > COPIED_BYTES else bytes(body))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             raise DoorBroken(f"no frame: {exc}") from exc
 
@@ -164,6 +178,31 @@ class Door:
         self._pending.extend(frame for frame, _ in self._unpacker.feed(data))
 
 
+class _SlowLane:
+    """Doors that are flooded, one after the other. For one event loop."""
+
+    def __init__(self) -> None:
+        self._line: deque[Callable[[], None]] = deque()
+
+    def join(self, read_on: Callable[[], None]) -> None:
+        """Have it called when it may be read on."""
+        self._line.append(read_on)
+        if len(self._line) == 1:
+            self._wait()
+
+    def _wait(self) -> None:
+        asyncio.get_running_loop().call_later(FLOOD_S, self._next)
+
+    def _next(self) -> None:
+        read_on = self._line.popleft()
+        if self._line:
+            self._wait()
+        read_on()
+
+
+_slow_lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, _SlowLane] = WeakKeyDictionary()
+
+
 class HostDoor(asyncio.BufferedProtocol):
     """The executor's side. One task receives; any task sends. All doors are of one event loop.
 
@@ -180,6 +219,9 @@ class HostDoor(asyncio.BufferedProtocol):
         self.frame_bytes = 0
         self.frames_arrived = 0
         self._reading = True
+        self._reads_into = _little
+        self._is_flooded = False
+        self._is_in_lane = False
         self._ended = False
         self._broken: str | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -252,7 +294,18 @@ class HostDoor(asyncio.BufferedProtocol):
         return frame
 
     def _read_on(self) -> None:
-        if not self._reading and not self._is_full() and self._transport is not None:
+        if self._reading or self._is_in_lane or self._is_full():
+            return
+        if self._is_flooded:
+            self._is_in_lane = True
+            lane = _slow_lanes.setdefault(asyncio.get_running_loop(), _SlowLane())
+            lane.join(self._resume)
+        else:
+            self._resume()
+
+    def _resume(self) -> None:
+        self._is_in_lane = False
+        if not self._ended and self._transport is not None:
             self._reading = True
             self._transport.resume_reading()
 
@@ -321,10 +374,13 @@ class HostDoor(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
-        return _incoming
+        return self._reads_into
 
     def buffer_updated(self, nbytes: int) -> None:
+        is_filled = nbytes == len(self._reads_into)
         self.take(_incoming[:nbytes])
+        if is_filled or self._is_flooded:
+            self._reads_into = _little if self._is_flooded else _incoming
 
     def take(self, data: bytes | memoryview) -> None:
         """Take in what was read."""
@@ -338,6 +394,7 @@ class HostDoor(asyncio.BufferedProtocol):
             self._transport.abort()
             return
         self.frames_arrived += len(frames)
+        self._is_flooded = len(frames) > PENDING_FRAMES
         for frame in frames:
             self._pending.append(frame)
             self._pending_bytes += frame[1]

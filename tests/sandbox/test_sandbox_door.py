@@ -14,6 +14,7 @@ from executor.isolate.frames import (
     Done,
     Invoke,
     Load,
+    Log,
     Ready,
     decode_from_isolate,
 )
@@ -198,3 +199,54 @@ async def test_a_cancelled_wait_leaves_the_door_usable(sides) -> None:
     await asyncio.gather(waiting, return_exceptions=True)
     isolate.send(Done())
     assert await host.receive() == Done()
+
+
+async def test_flooded_doors_take_turns_and_lose_nothing() -> None:
+    """Doors full of small frames are read one at a time, however many they are, and the frames of
+    all come in order; one that ends while it waits for its turn is passed over."""
+    loop = asyncio.get_running_loop()
+    pairs = [socket.socketpair() for _ in range(4)]
+    hosts = [HostDoor(lambda _: None) for _ in pairs]
+    stream = b"".join(pack(Log(level="log", text=str(n), timestamp=0)) for n in range(1_000))
+    for host, (ours, theirs) in zip(hosts, pairs, strict=True):
+        theirs.setblocking(False)
+        await host.connect(ours)
+
+    async def send(theirs: socket.socket) -> None:
+        await loop.sock_sendall(theirs, stream)
+        theirs.close()
+
+    async def texts(host: HostDoor) -> list[str]:
+        return [(await host.receive()).text for _ in range(1_000)]  # type: ignore[union-attr]
+
+    arrived = asyncio.Event()
+    hosts[0].on_frames = arrived.set
+    sending = [asyncio.create_task(send(theirs)) for _, theirs in pairs]
+    taken = [asyncio.create_task(texts(host)) for host in hosts[1:]]
+    await arrived.wait()
+    assert hosts[0]._is_flooded
+    for _ in range(hosts[0].frames_pending):
+        await hosts[0].receive()
+    assert hosts[0]._is_in_lane
+    hosts[0].close()
+    assert await asyncio.gather(*taken) == [[str(n) for n in range(1_000)]] * 3
+    await asyncio.gather(*sending, return_exceptions=True)
+    for host in hosts:
+        host.close()
+        with pytest.raises(DoorClosed):
+            await host.receive()
+
+
+async def test_a_door_with_large_frames_is_read_at_once(sides) -> None:
+    """It waits for no turn, and is read in large pieces."""
+    host, _, theirs = sides
+    theirs.setblocking(False)
+    frames = [Chunk(data=bytes(200_000))] * 8
+    sending = asyncio.create_task(
+        asyncio.get_running_loop().sock_sendall(theirs, b"".join(map(pack, frames)))
+    )
+    for frame in frames:
+        assert await host.receive() == frame
+        assert not host._is_in_lane
+    await sending
+    assert host._reads_into is doors._incoming
