@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import brotli
+import msgspec
 import pytest
 from dispatcher_rig import Dispatcher, eventually
 
-from cloister.assets import Config, File, Manifest, SiteRef, Stored
+from cloister.assets import Config, File, HeaderRule, Manifest, Redirect, SiteRef, Stored
 from cloister.assets.coding import compressed
 from cloister.assets.manifest import encode
 from cloister.assets.types import guessed
 from cloister.blobs import Blobs
 from cloister.registry import NewVersion
+from cloister.registry.rollout import Share
 
 PAGE = b"<!doctype html><h1>hello</h1>" * 100
 
@@ -35,6 +37,20 @@ def deploy(
     of: Dispatcher, script: str, files: dict[str, bytes], *, code: bool = True, **config: Any
 ) -> SiteRef:
     """Deploy a version with assets: what the control API writes."""
+    ref = site(of, files, **config)
+    view = of.registry.namespace_view("production")
+    assert view is not None
+    version = NewVersion(
+        digest="0" * 64,
+        main_module="main.py" if code else "",
+        assets=ref,
+        compatibility_date="2026-01-01",
+    )
+    of.registry.scripts.put_version(view.id, script, version)
+    return ref
+
+
+def site(of: Dispatcher, files: dict[str, bytes], **config: Any) -> SiteRef:
     blobs = Blobs.open(of.settings)
     listed = [
         File(path, "h", stored(blobs, data, squeeze=path.endswith(".html")), guessed(path))
@@ -44,17 +60,7 @@ def deploy(
     digest, config_data = encode(Config(**config))
     blobs.put(f"manifest/{manifest}", manifest_data)
     blobs.put(f"assetconfig/{digest}", config_data)
-    view = of.registry.namespace_view("production")
-    assert view is not None
-    ref = SiteRef(manifest=manifest, config=digest, files=len(listed))
-    version = NewVersion(
-        digest="0" * 64,
-        main_module="main.py" if code else "",
-        assets=ref,
-        compatibility_date="2026-01-01",
-    )
-    of.registry.scripts.put_version(view.id, script, version)
-    return ref
+    return SiteRef(manifest=manifest, config=digest, files=len(listed))
 
 
 def test_files_without_an_invocation(dispatcher: Dispatcher) -> None:
@@ -180,6 +186,30 @@ def test_versions_are_never_mixed(dispatcher: Dispatcher) -> None:
     assert dispatcher.request("mixed.localhost", "/new.txt").body == b"new"
 
 
+def test_two_versions_that_are_live(dispatcher: Dispatcher) -> None:
+    """Who keeps a key gets the files of one version, page after page."""
+    deploy(dispatcher, "split", {"/v.txt": b"one", "/one.txt": b""}, code=False)
+    registry = dispatcher.registry
+    view = registry.namespace_view("production")
+    assert view is not None
+    first = registry.scripts.get(view.id, "split").version_id
+    ref = site(dispatcher, {"/v.txt": b"two", "/two.txt": b""})
+    second = registry.scripts.add_version(
+        view.id, "split", lambda live: msgspec.structs.replace(live, assets=ref)
+    ).id
+    registry.deployments.create(view.id, "split", [Share(second, 50), Share(first, 50)])
+
+    def ask(path: str, who: int) -> Any:
+        header = (f"Cloudflare-Workers-Version-Key: visitor-{who}",)
+        return dispatcher.request("split.localhost", path, headers=header)
+
+    eventually(lambda: len({ask("/v.txt", who).body for who in range(20)}) == 2, "both versions")
+    for who in range(20):
+        mine, other = ("one", "two") if ask("/v.txt", who).body == b"one" else ("two", "one")
+        assert ask(f"/{mine}.txt", who).status == 200
+        assert ask(f"/{other}.txt", who).status == 404
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -196,8 +226,6 @@ def test_paths_that_want_out(dispatcher: Dispatcher, target: str) -> None:
 
 def test_redirects_and_headers(dispatcher: Dispatcher) -> None:
     """Rules are of the version, and no rule's field can end a header early or frame a body."""
-    from cloister.assets import HeaderRule, Redirect
-
     deploy(
         dispatcher,
         "rules",
