@@ -104,6 +104,28 @@ class Blobs:
         with _translated():
             await self._store.put_async(_checked(key), data)
 
+    def put_file(self, key: str, path: Path) -> None:
+        """Write a file's content, of any length, over what was there."""
+        with _translated():
+            self._store.put(_checked(key), path)
+
+    def get_file(self, key: str, path: Path) -> bool:
+        """Write a blob, of any length, to a file; whether there is one."""
+        with _translated():
+            found = self._store.get(_checked(key))
+            with path.open("wb") as file:
+                for chunk in found:
+                    file.write(chunk)
+            return True
+        return False
+
+    def stream(self, key: str) -> tuple[int, Iterator[bytes]] | None:
+        """A blob's length, and its content piece by piece; None if there is none."""
+        with _translated():
+            found = self._store.get(_checked(key))
+            return found.meta["size"], (bytes(chunk) for chunk in found)
+        return None
+
     def delete(self, key: str) -> None:
         """Delete a blob, which need not be there."""
         with _translated():

@@ -4,6 +4,7 @@ process that has the database open.
 Fields are only ever appended, with a default, so that a message of the previous release decodes.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -21,6 +22,8 @@ FUNCTION_ARGUMENTS = 32
 LIKE_PATTERN_BYTES = 50
 QUERY_S = 30.0
 """Of a query or a batch."""
+TASK_S = 600.0
+"""Of an export or import."""
 
 RESULT_BYTES = 16 * 1024 * 1024
 """Of all rows of an answer, counted as the database's process counts them."""
@@ -141,14 +144,16 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     message: str
 
 
+FromProcess = Results | Described | Exported | Imported | Failed
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task", omit_defaults=True):
     """An export or import: under way until it has an ``outcome``."""
 
     id: str
-    outcome: Exported | Imported | Failed | None = None
+    outcome: FromProcess | None = None
 
 
-FromProcess = Results | Described | Exported | Imported | Failed
 Outcome = FromProcess | Deleted | Task
 
 
@@ -168,4 +173,21 @@ class DatabaseAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="database"):
     """The answer to a job."""
 
     id: str
-    outcome: Outcome
+    outcome: bytes
+    """An encoded :data:`Outcome`, as the database's process gave it: unread so far."""
+
+
+encode_outcome = msgspec.msgpack.Encoder().encode
+
+decode_outcome: Callable[[bytes], Outcome] = msgspec.msgpack.Decoder(Outcome).decode
+"""Raises ``msgspec.MsgspecError`` on anything else."""
+
+
+def export_key(database: str) -> str:
+    """The blob of a database's last export."""
+    return f"exports/{database}"
+
+
+def import_key(database: str, etag: str) -> str:
+    """The blob of a file to be imported, by the MD5 of its content."""
+    return f"imports/{database}-{etag}"

@@ -11,16 +11,19 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import msgspec
 import redis
 import redis.asyncio
 
+from cloister.databases import DatabaseAnswer
 from cloister.link import Command, Link
 from cloister.messages import CompileAnswer, End, Failure, Reply, decode_frame, reply_list
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer", CompileAnswer, DatabaseAnswer)
 
 REPLY_TTL_S = 120
 """A reply list lives so long after the last frame was pushed on it."""
@@ -186,12 +189,19 @@ def wait_for_answer(
     Raises:
         TimeoutError: none came within ``timeout_s``.
     """
+    return wait_for(CompileAnswer, client, reply_to, answer_id, timeout_s=timeout_s)
+
+
+def wait_for(
+    kind: type[Answer], client: redis.Redis, reply_to: str, answer_id: str, *, timeout_s: float
+) -> Answer:
+    """The same for an answer of any kind. Raises TimeoutError."""
     deadline = time.monotonic() + timeout_s
     while (left := deadline - time.monotonic()) > 0:
         popped = client.blpop([reply_to], timeout=max(0.01, min(left, BLOCK_S)))
         if popped is None:
             continue
         answer = decode_frame(cast("list[bytes]", popped)[1])
-        if isinstance(answer, CompileAnswer) and answer.id == answer_id:
+        if isinstance(answer, kind) and answer.id == answer_id:
             return answer
     raise TimeoutError(f"no answer to {answer_id} within {timeout_s:g} s")

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from cloister.databases import DatabaseAnswer
 from cloister.languages import RESTRICTED, Language
 from cloister.limits import Limits
 from cloister.outcomes import Outcome
@@ -309,7 +310,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     language: Language = RESTRICTED
 
 
-Reply = Frame | CompileAnswer | Alive
+Reply = Frame | CompileAnswer | DatabaseAnswer | Alive
 """What a reply list holds."""
 
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)

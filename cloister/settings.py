@@ -168,6 +168,19 @@ class Settings:
         _ids,
     )
 
+    databases: bool = _setting(
+        True,
+        "Whether an executor here serves the SQL databases, whose files are in the data directory: "
+        "those of one machine only.",
+        _flag,
+    )
+    databases_open: int = _setting(
+        32, "SQL databases open at once, each in a process of its own.", _whole
+    )
+    database_idle_s: int = _setting(
+        60, "A SQL database that nobody asks is closed after so many seconds.", _whole
+    )
+
     egress_ports: tuple[int, ...] = _setting(
         (80, 443, 8080, 8443), "Ports that fetch() may connect to.", _ports
     )

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+from cloister.databases import DatabaseAnswer
 from cloister.link import Link
 from cloister.mailbox import Mailbox
 from cloister.messages import (
@@ -152,7 +153,7 @@ class Exchange:
         if isinstance(frame, Failure):
             self._finish()
             raise failure_of(frame.outcome, frame.message)
-        if isinstance(frame, CompileAnswer | Alive):
+        if isinstance(frame, CompileAnswer | DatabaseAnswer | Alive):
             raise TypeError(f"{type(frame).__name__} came to an invocation")
         return frame
 

@@ -16,6 +16,7 @@ from celery.signals import setup_logging, worker_ready
 from cloister import logs
 from cloister.allocator import keep_freed_memory
 from cloister.broker import celery_app
+from cloister.databases import DATABASE_TASK
 from cloister.messages import COMPILE_TASK, DISPATCH_TASK
 from cloister.notices import tell_ready
 from cloister.settings import Settings
@@ -37,6 +38,7 @@ def create_app(settings: Settings) -> Celery:
     for name, strategy in (
         (DISPATCH_TASK, "dispatch"),
         (COMPILE_TASK, "compile_job"),
+        (DATABASE_TASK, "database_job"),
         (WAKE_TASK, "wake"),
     ):
         app.task(name=name, Strategy=f"executor.strategy:{strategy}", shared=False)(_run)

@@ -1,4 +1,5 @@
-"""Which queues this worker consumes: those of every namespace it serves, at any time.
+"""Which queues this worker consumes: those of every namespace it serves, at any time, and that of
+the databases while they are its own.
 
 A namespace made while the worker runs is added at once, a deleted one goes, and after each
 reconnect to the broker the whole set is built again, since Celery's consumer forgets what was added
@@ -15,7 +16,6 @@ from celery.worker.state import maybe_shutdown
 from redis.exceptions import RedisError
 
 from cloister.broker import celery_message, redis_client
-from cloister.messages import dispatch_queue
 from executor.engine import Engine
 from executor.taking import Taker
 
@@ -79,14 +79,14 @@ class NamespaceQueues(bootsteps.StartStopStep):  # type: ignore[misc]
         """Consume what the engine serves by now, and nothing else."""
         if consumer.task_consumer is None:
             return
-        names = self._engine.names
-        for name in sorted(names - self._consumed):
-            consumer.add_task_queue(dispatch_queue(name))
-        for name in sorted(self._consumed - names):
-            consumer.cancel_task_queue(dispatch_queue(name))
-        if wake and names != self._consumed:
+        queues = self._engine.queues
+        for queue in sorted(queues - self._consumed):
+            consumer.add_task_queue(queue)
+        for queue in sorted(self._consumed - queues):
+            consumer.cancel_task_queue(queue)
+        if wake and queues != self._consumed:
             self._wake()
-        self._consumed = names
+        self._consumed = queues
 
     def _wake(self) -> None:
         """Have what was asked answered, which still waits on the queues as they were."""

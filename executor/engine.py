@@ -4,13 +4,14 @@ import asyncio
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from celery import bootsteps
 from celery.signals import worker_shutting_down
 from kombu.asynchronous import set_event_loop
 
+from cloister.databases import DATABASE_QUEUE, DatabaseJob
 from cloister.errors import CloisterError
 from cloister.messages import COMPILE_QUEUE, CompileJob, Invocation, dispatch_queue
 from cloister.settings import Settings
@@ -37,7 +38,8 @@ class Engine:
         self.backlog = Backlog(waiting_places(settings))
         self.loop = asyncio.new_event_loop()
         self._supervisor: Supervisor | None = None
-        self._names_task: asyncio.Task[None] | None = None
+        self._followers: list[asyncio.Task[None]] = []
+        self._has_databases = False
         self._on_names: Callable[[], Any] = _nothing
 
     def start(self) -> None:
@@ -73,8 +75,18 @@ class Engine:
         """Do this."""
         self._ready.submit_job(job, self.backlog.take(COMPILE_QUEUE))
 
+    def submit_database_job(self, job: DatabaseJob) -> None:
+        """Ask this."""
+        self._ready.submit_database_job(job, self.backlog.take(DATABASE_QUEUE))
+
+    @property
+    def queues(self) -> frozenset[str]:
+        """What is consumed beside compile jobs."""
+        own = {DATABASE_QUEUE} if self._has_databases else set()
+        return frozenset({*map(dispatch_queue, self.names), *own})
+
     def listen(self, on_names: Callable[[], Any]) -> None:
-        """Called from the loop: :attr:`names` has changed."""
+        """Called from the loop: :attr:`queues` have changed."""
         self._on_names = on_names
 
     async def _open(self) -> None:
@@ -86,12 +98,21 @@ class Engine:
             known.set()
             self._on_names()
 
-        self._names_task = asyncio.create_task(self._supervisor.follow_names(tell))
+        self._follow(self._supervisor.follow_names(tell))
+        if self.settings.databases:
+            self._follow(self._supervisor.databases.serve(self._take_databases))
         await known.wait()
 
+    def _follow(self, work: Coroutine[Any, Any, None]) -> None:
+        self._followers.append(asyncio.create_task(work))
+
+    def _take_databases(self) -> None:
+        self._has_databases = True
+        self._on_names()
+
     async def _close(self) -> None:
-        if self._names_task is not None:
-            self._names_task.cancel()
+        for task in self._followers:
+            task.cancel()
         if self._supervisor is not None:
             await self._supervisor.close(DRAIN_S)
 

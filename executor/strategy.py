@@ -20,6 +20,7 @@ import msgspec
 from kombu.transport.virtual import Message
 
 from cloister.broker import CONTENT_TYPE
+from cloister.databases import DatabaseJob
 from cloister.messages import Batch, CompileJob
 from executor.engine import Engine
 
@@ -32,6 +33,7 @@ Handler = Callable[[Message, Any, Any, Any, Any], None]
 _arguments = msgspec.msgpack.Decoder(tuple[tuple[bytes], dict[str, Any], dict[str, Any]])
 _batch = msgspec.msgpack.Decoder(Batch)
 _job = msgspec.msgpack.Decoder(CompileJob)
+_database_job = msgspec.msgpack.Decoder(DatabaseJob)
 
 
 def dispatch(task: Any, app: Any, consumer: Any) -> Handler:  # noqa: ARG001 - Celery's signature
@@ -44,6 +46,12 @@ def compile_job(task: Any, app: Any, consumer: Any) -> Handler:  # noqa: ARG001 
     """Strategy of the task ``cloister.compile``."""
     engine: Engine = consumer.controller.engine
     return _handler(_job.decode, engine.submit_job)
+
+
+def database_job(task: Any, app: Any, consumer: Any) -> Handler:  # noqa: ARG001 - as above
+    """Strategy of the task ``cloister.database``."""
+    engine: Engine = consumer.controller.engine
+    return _handler(_database_job.decode, engine.submit_database_job)
 
 
 def wake(task: Any, app: Any, consumer: Any) -> Handler:  # noqa: ARG001 - as above

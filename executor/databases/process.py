@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from cloister.databases import Failed, FromProcess, ToProcess
+from cloister.databases import Failed, ToProcess
 from cloister.errors import NotReady
 from executor.databases.frames import HEADER_BYTES, MAX_ANSWER_BYTES, decode_answer, encode_ask
 
@@ -88,8 +88,8 @@ class Process:
             raise
         return started
 
-    async def ask(self, ask: ToProcess, seconds: float) -> FromProcess:
-        """What it answers. After so many seconds it is killed.
+    async def ask(self, ask: ToProcess, seconds: float) -> bytes:
+        """What it answers, encoded and unread. After so many seconds it is killed.
 
         Raises:
             TimeoutError: it was killed for its slowness; nothing is committed that takes long.
@@ -99,7 +99,7 @@ class Process:
             async with asyncio.timeout(seconds):
                 self._writer.write(encode_ask(ask))
                 await self._writer.drain()
-                return decode_answer(await self._frame())
+                return await self._frame()
         except TimeoutError:
             await self.kill()
             raise

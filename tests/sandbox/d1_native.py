@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cloister.databases import Failed, FromProcess, Meta, Result, Results, Run, Statement
+from executor.databases.frames import decode_answer
 from executor.databases.process import Process
 
 HERE = Path(__file__).parent
@@ -43,5 +44,8 @@ def answer(database: object, ask: object) -> FromProcess:
 
 async def run(process: Process, code: str) -> Any:
     """Outside: what the code's ``result`` is, or the text of what it raised."""
-    found = await process.ask(Run(statements=[Statement(code)]), 20)
-    return found.message if isinstance(found, Failed) else found.results[0].rows[0][0]
+    found = decode_answer(await process.ask(Run(statements=[Statement(code)]), 20))
+    if isinstance(found, Failed):
+        return found.message
+    assert isinstance(found, Results)
+    return found.results[0].rows[0][0]

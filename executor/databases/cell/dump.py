@@ -7,16 +7,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cloister.databases import Export, Exported, Imported, Statement
+from cloister.databases import TASK_S, Export, Exported, Imported, Statement
 from executor.databases.cell.connection import Database, Refused
 from executor.databases.cell.statements import cut, split
 
 CHUNK_CHARACTERS = 256 * 1024
 OPEN_CHARACTERS = 8 * 1024 * 1024
 """A statement that goes on for longer is none."""
-
-SECONDS = 600.0
-"""Of an export or import."""
 
 _TABLES = (
     "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql IS NOT NULL"
@@ -39,7 +36,7 @@ def write(database: Database, ask: Export, directory: Path) -> Exported:
         Refused: a table is missing, or is virtual, which SQL cannot restore.
     """
     with (
-        database.transaction(SECONDS),
+        database.transaction(TASK_S),
         database.wide() as connection,
         (directory / ask.key).open("w", encoding="utf-8") as file,
     ):
@@ -135,7 +132,7 @@ def read(database: Database, path: Path) -> Imported:
     """
     queries, changes, started_ns = 0, database.changes, time.perf_counter_ns()
     try:
-        with database.transaction(SECONDS), database.wide():
+        with database.transaction(TASK_S), database.wide():
             for sql in _statements(path):
                 database.execute(Statement(sql))
                 queries += 1
