@@ -57,7 +57,8 @@ def command(
     directory. The code is compiled, and its top level run, in the same sandbox as at an upload;
     nothing is kept. Exits with 1 if a worker would be refused.
     """
-    workers = [project.read(path) for path in paths or (Path(),)]
+    found = [project.read(path) for path in paths or (Path(),)]
+    workers = [worker for worker in found if worker.main]  # assets alone have nothing to compile
     jobs = [_job(worker, variables, language) for worker in workers]
     reports = [
         _report(worker, answer) for worker, answer in zip(workers, _asked(jobs), strict=True)
