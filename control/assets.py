@@ -74,7 +74,7 @@ class Files(msgspec.Struct, frozen=True):
 
 
 @blueprint.post(f"{SCRIPT}/assets-upload-session")
-@operation(Opened, body=bodies.Json(ManifestSaid, MANIFEST_BYTES), statuses=(200, 201))
+@operation(Opened, body=bodies.Json(ManifestSaid, MANIFEST_BYTES))
 def open_session(
     account_id: str, namespace: str, script: str, body: bodies.Body[ManifestSaid]
 ) -> Response:

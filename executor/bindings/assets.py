@@ -18,8 +18,6 @@ from executor.egress.redirects import OutgoingRequest
 from executor.isolate.frames import INLINE_BODY_BYTES, Headers, Incoming
 from executor.streams import HeldReader, Pulled, Streams
 
-UNREADABLE = Refused("Error", "These assets cannot be read at the moment.")
-
 
 class Assets(Binding):
     """The host of the URL is ignored but by rules that name one."""
@@ -39,7 +37,7 @@ class Assets(Binding):
             answer = site.answer(request)
             return await _incoming(answer, asked.url, self.scope.sites, self.scope.streams)
         except NotReady as exc:
-            raise UNREADABLE from exc
+            raise _unreadable() from exc
         finally:
             if asked.stream is not None:
                 self.scope.streams.drop(asked.stream)
@@ -64,7 +62,11 @@ async def of_worker(
             answer = site.answer(asked)
         return None if answer is None else await _incoming(answer, request.url, sites, streams)
     except NotReady as exc:
-        raise UNREADABLE from exc
+        raise _unreadable() from exc
+
+
+def _unreadable() -> Refused:
+    return Refused("Error", "These assets cannot be read at the moment.")
 
 
 def _asked(method: str, url: str, headers: Headers) -> Asked:
