@@ -92,6 +92,10 @@ class Settings:
         "dispatcher.default:DefaultDispatchWorker",
         "The dispatch worker, module:Class: trusted code of the operator's.",
     )
+    dispatch_script: str = _setting(
+        "",
+        "A plain Worker of the first account: it gets what no other worker is found for.",
+    )
     default_namespace: str = _setting("production", "Namespace of {worker}.{domain}.")
     trusted_proxies: tuple[Network, ...] = _setting(
         (), "Networks whose X-Forwarded-* headers are believed, by CIDR.", _networks

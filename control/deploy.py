@@ -15,6 +15,7 @@ from cloister.limits import ceiling
 from cloister.messages import CompileAnswer, Complaint, Source
 from cloister.outcomes import ANSWERS, Kind, Outcome
 from cloister.registry import NamespaceView, NewVersion, ScriptView, VersionView
+from cloister.registry.names import is_plain
 from cloister.uploads import SCRIPT_BYTES
 from control import bodies, sites, upload
 from control.envelope import Fault
@@ -85,6 +86,16 @@ class Surroundings:
         """See :class:`bindings.World`."""
         try:
             house().registry.kv.namespaces.get(self.namespace.account_id, namespace_id)
+        except NotFound:
+            return False
+        return True
+
+    def namespace_exists(self, name: str) -> bool:
+        """See :class:`bindings.World`."""
+        if not is_plain(self.namespace.name):
+            return False
+        try:
+            house().registry.namespaces.find(self.namespace.account_id, name)
         except NotFound:
             return False
         return True

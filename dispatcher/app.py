@@ -7,12 +7,14 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable
+from http import HTTPStatus
 from typing import Any
 
 from asgiref.wsgi import WsgiToAsgi
 
 from cloister.errors import CloisterError
 from cloister.outcomes import Outcome
+from cloister.registry.names import plain_namespace
 from cloister.secrets import open_cipher
 from cloister.settings import Settings
 from dispatcher.environment import Environment
@@ -26,7 +28,7 @@ from dispatcher.metrics import Metrics
 from dispatcher.pages import failure_page, outcome_page
 from dispatcher.previews import Previews, keep_private, may_be_preview
 from dispatcher.reply import Aborted, check, send_response
-from dispatcher.routing import Router
+from dispatcher.routing import Destination, Router
 from dispatcher.services import Services
 from dispatcher.stub import Dispatcher
 from dispatcher.worker import Context, LoadedWorker, load_worker
@@ -71,6 +73,7 @@ class Front:
         self._services: Services
         self._previews: Previews
         self._declared: dict[str, Any]
+        self._catch_all: tuple[str, str] | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one ASGI scope."""
@@ -94,6 +97,7 @@ class Front:
             await send({"type": "lifespan.startup.failed", "message": str(exc)})
             return
         self._declared = self._worker.declared(self._services.registry)
+        self._catch_all = await asyncio.to_thread(self._find_catch_all)
         self._serving = True
         # What was made so far stays: the collector need not look at it again and again.
         gc.collect()
@@ -108,6 +112,14 @@ class Front:
         self._metrics.flush()
         await self._services.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _find_catch_all(self) -> tuple[str, str] | None:
+        """Namespace and name of the dispatch worker that is deployed, if one is."""
+        accounts = self._services.registry.accounts.list()
+        if not self._settings.dispatch_script or not accounts:
+            return None
+        account_id = self._settings.account_id or accounts[0].id
+        return plain_namespace(account_id), self._settings.dispatch_script
 
     async def _keep_counting(self) -> None:
         while True:
@@ -169,7 +181,7 @@ class Front:
         intake = take_in(scope, visit.id, self._settings)
         preview = self._previews.find(intake, scope) if may_be_preview(intake.host) else None
         if preview is None:
-            destination = await self._router.find(intake.host, intake.path)
+            destination = await self._destination(intake.host, intake.path)
         elif preview.admission is not None:
             return preview.admission
         else:
@@ -197,6 +209,24 @@ class Front:
         if preview is not None:
             keep_private(response)
         return response
+
+    async def _destination(self, host: str, path: str) -> Destination:
+        """Who gets a request: the worker of its address, else the dispatch worker that is deployed.
+
+        Raises:
+            Refusal: neither is there.
+        """
+        if self._catch_all is None:
+            return await self._router.find(host, path)
+        try:
+            found = await self._router.find(host, path)
+        except Refusal as exc:
+            if exc.status != HTTPStatus.NOT_FOUND:
+                raise
+        else:
+            if await self._services.routes.route(found.namespace, found.worker) is not None:
+                return found
+        return Destination(*self._catch_all, path)
 
     async def _is_namespace(self, name: str) -> bool:
         """Whether requests are counted by this name: what a visitor made up makes no series."""

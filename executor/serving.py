@@ -9,17 +9,19 @@ from collections import Counter
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Raw
 
 from cloister.assets.sites import Sites
 from cloister.messages import Outbound
 from cloister.outcomes import Outcome
 from cloister.registry.registry import Registry
-from cloister.registry.views import Bundle, Route
+from cloister.registry.views import Bundle, NamespaceView, Route
 from cloister.settings import Settings
-from executor import outbound
+from executor import dispatching
 from executor.bindings import Binding, Refused, assets, open_binding
 from executor.bindings.asked import body_of, read_request, read_stream
+from executor.bindings.base import Dispatched
 from executor.budget import INVOCATION_BYTES, Budget, OverBudget
 from executor.egress.client import Client
 from executor.egress.guard import FetchRefused, HostRules
@@ -32,6 +34,7 @@ from executor.isolate import frames
 from executor.isolate.door import pack
 from executor.isolates import Isolate, IsolateDied
 from executor.open_calls import OpenCalls
+from executor.outbound import fetch_through
 from executor.streams import (
     BytesReader,
     Chained,
@@ -41,7 +44,7 @@ from executor.streams import (
     Streams,
     as_request,
 )
-from executor.work import Ended
+from executor.work import Ended, Terms
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +69,8 @@ class Neighbours(Protocol):
     async def route(self, namespace: str, script: str) -> Route | None:
         """The live version under a name."""
 
-    async def host_rules(self, namespace: str) -> HostRules | None:
-        """A namespace's own lists; None if the namespace is gone."""
+    async def namespace(self, name: str) -> NamespaceView | None:
+        """The namespace of this name; None if there is none."""
 
     def call(
         self,
@@ -76,8 +79,10 @@ class Neighbours(Protocol):
         invoke: frames.Invoke,
         body: Readable | None,
         rules: frozenset[HostRules],
+        terms: Terms | None = None,
     ) -> LocalSink:
-        """Start another worker on behalf of a caller. Raises Ended."""
+        """Start another worker on behalf of a caller, on its terms if it dispatches. Raises
+        Ended."""
 
 
 class Server:
@@ -214,7 +219,7 @@ class Server:
         else:
             ask = functools.partial(self._ask_outbound, through)
             limit_bytes = self._host.settings.egress_body_bytes
-            response = await outbound.fetch_through(ask, request, limit_bytes)
+            response = await fetch_through(ask, request, limit_bytes)
         return await self._incoming(response)
 
     async def _direct(self) -> Client:
@@ -252,14 +257,20 @@ class Server:
         )
 
     async def _ask(
-        self, route: Route, request: OutgoingRequest, *, entrypoint: str | None, props: Any
+        self,
+        route: Route,
+        request: OutgoingRequest,
+        *,
+        entrypoint: str | None,
+        props: Any,
+        terms: Terms | None = None,
     ) -> tuple[HopResponse, LocalSink]:
         """Send a request to another worker; the head of its response, and where the rest comes."""
         self.begin()
         started = time.monotonic()
         status = 0
         try:
-            sink = await self._start_callee(route, *_invoke(request, entrypoint, props))
+            sink = await self._start_callee(route, *_invoke(request, entrypoint, props), terms)
             answer = await sink.answer
             if not isinstance(answer, HopResponse):
                 raise Ended(Outcome.INTERNAL)
@@ -269,20 +280,27 @@ class Server:
         return answer, sink
 
     async def _start_callee(
-        self, route: Route, invoke: frames.Invoke, body: Readable | None
+        self,
+        route: Route,
+        invoke: frames.Invoke,
+        body: Readable | None,
+        terms: Terms | None = None,
     ) -> LocalSink:
         if not route.has_code:
             raise Refused("TypeError", "That Worker has no code, only assets.")
-        sink = self._host.call(self._run, route, invoke, body, await self._rules())
+        if route.trusted:
+            invoke = msgspec.structs.replace(invoke, cf=self._run.work.invoke.cf)
+        sink = self._host.call(self._run, route, invoke, body, await self._rules(), terms)
         self._callees.append(sink)
         return sink
 
     async def _rules(self) -> frozenset[HostRules]:
         """Those of every namespace on whose behalf this worker runs, and of its own."""
-        own = await self._host.host_rules(self._run.work.namespace)
+        own = await self._host.namespace(self._run.work.namespace)
         if own is None:
             raise FetchRefused("The namespace is gone.")
-        return frozenset({*self._run.work.rules, own})
+        lists = HostRules(allow=tuple(own.egress_allow), deny=tuple(own.egress_deny))
+        return frozenset({*self._run.work.rules, lists})
 
     async def _callee(self, script: str) -> Route:
         route = await self._host.route(self._run.work.namespace, script)
@@ -316,13 +334,23 @@ class Server:
                 self.end(request.method, request.url, found.status, 0)
                 return found
         answer, sink = await self._ask(route, request, entrypoint=entrypoint, props=props)
-        stream = None if answer.end else self.streams.open(sink)
+        return self._shown(request, answer, sink)
+
+    async def dispatch(self, asked: Dispatched, request: OutgoingRequest) -> frames.Incoming:
+        """Send a request to a worker of a dispatch namespace of the account."""
+        route, terms = await dispatching.terms(self._host, self._bundle, asked)
+        answer, sink = await self._ask(route, request, entrypoint=None, props={}, terms=terms)
+        return self._shown(request, answer, sink)
+
+    def _shown(
+        self, request: OutgoingRequest, answer: HopResponse, sink: LocalSink
+    ) -> frames.Incoming:
         return frames.Incoming(
             status=answer.status,
             headers=answer.headers,
             url=request.url,
             body=answer.body,
-            stream=stream,
+            stream=None if answer.end else self.streams.open(sink),
         )
 
     async def call_worker(

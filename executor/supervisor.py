@@ -53,7 +53,7 @@ from executor.streams import Readable
 from executor.traces import Traces
 from executor.turns import Turns
 from executor.watch import Watches
-from executor.work import MAX_DEPTH, Ended, Work
+from executor.work import MAX_DEPTH, Ended, Terms, Work
 
 log = logging.getLogger(__name__)
 
@@ -316,12 +316,9 @@ class Supervisor:
         """What looks names up for a namespace."""
         return partial(self.resolver.lookup, namespace)
 
-    async def host_rules(self, namespace: str) -> HostRules | None:
-        """A namespace's own lists; None if the namespace is gone."""
-        view = await self._routes.namespace(namespace)
-        if view is None:
-            return None
-        return HostRules(allow=tuple(view.egress_allow), deny=tuple(view.egress_deny))
+    async def namespace(self, name: str) -> NamespaceView | None:
+        """The namespace of this name; None if there is none."""
+        return await self._routes.namespace(name)
 
     def call(
         self,
@@ -330,8 +327,9 @@ class Supervisor:
         invoke: frames.Invoke,
         body: Readable | None,
         rules: frozenset[HostRules],
+        terms: Terms | None = None,
     ) -> LocalSink:
-        """Start another worker on behalf of a caller.
+        """Start another worker on behalf of a caller, on its terms if it dispatches.
 
         Raises:
             Ended: the calls are too deep, or too many.
@@ -345,7 +343,7 @@ class Supervisor:
         work.family.join()
         self._hops.take(place)
         sink = LocalSink()
-        run = Run(self, self._hop(caller, route, invoke, body, rules), sink)
+        run = Run(self, self._hop(caller, route, invoke, body, rules, terms), sink)
         sink.cancel = run.cancel
         self._spawn(run.run()).add_done_callback(lambda _task: self._hop_over(work))
         return sink
@@ -361,9 +359,11 @@ class Supervisor:
         invoke: frames.Invoke,
         body: Readable | None,
         rules: frozenset[HostRules],
+        terms: Terms | None,
     ) -> Work:
         work = caller.work
-        own = effective(self.settings, route.namespace_limits, route.script_limits)
+        given = terms.limits if terms else None
+        own = effective(self.settings, route.namespace_limits, route.script_limits, given)
         left_ms = caller.watch.left_ms if caller.watch is not None else 0
         return Work(
             id=f"{work.id}.{work.family.total}",
@@ -373,7 +373,7 @@ class Supervisor:
             limits=own.tightest(Limits(wall_ms=int(left_ms))),
             invoke=invoke,
             body=body,
-            outbound=work.outbound,
+            outbound=terms.outbound if terms else work.outbound,
             begin_by_s=time.time() + left_ms / 1000,
             rules=tuple(rules),
             depth=work.depth + 1,

@@ -99,6 +99,14 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         return invoke
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dispatch worker says of a call: limits that replace the stored ones, and whom the
+    callee's fetch() goes through."""
+
+    limits: Limits
+    outbound: Outbound | None
+
+
 class Sink(Protocol):
     """Where the response goes."""
 

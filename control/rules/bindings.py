@@ -22,7 +22,7 @@ from control.errors import (
     VALIDATION_FAILED,
     Refused,
 )
-from control.rules import names
+from control.rules import dispatch, names
 
 TEXT_BYTES = 5 * 1024
 MAX_VARIABLES = 128
@@ -36,6 +36,9 @@ class World(Protocol):
 
     def kv_exists(self, namespace_id: str) -> bool:
         """Whether the account has this KV namespace."""
+
+    def namespace_exists(self, name: str) -> bool:
+        """Whether a binding may be to this dispatch namespace, which only a plain Worker's may."""
 
     def service_exists(self, script: str) -> bool:
         """Whether a service binding may point at this script: of the same namespace, or itself."""
@@ -125,6 +128,8 @@ def check_targets(world: World, uploaded: list[Binding]) -> None:
                 f"KV namespace {item['namespace_id']!r} of binding {item['name']!r} not found.",
                 pointer=f"/bindings/{index}/namespace_id",
             )
+        if item["type"] == "dispatch_namespace":
+            dispatch.check(world, item, f"/bindings/{index}")
         if item["type"] == "service" and not world.service_exists(item["service"]):
             raise Refused(
                 SERVICE_NOT_FOUND,
@@ -283,12 +288,21 @@ def _inherit(item: Binding, pointer: str) -> Binding:
     return {"old_name": old_name} if old_name else {}
 
 
+def _dispatch_namespace(item: Binding, pointer: str) -> Binding:
+    said: Binding = {"namespace": _text(item, "namespace", pointer)}
+    outbound = item.get("outbound")
+    if outbound is not None:
+        said["outbound"] = dispatch.outbound(outbound, item["name"], f"{pointer}/outbound")
+    return said
+
+
 _FIELDS: dict[str, Callable[[Binding, str], Binding]] = {
     "plain_text": _plain_text,
     "secret_text": _secret_text,
     "json": _json,
     "kv_namespace": _kv_namespace,
     "service": _service,
+    "dispatch_namespace": _dispatch_namespace,
     "assets": _assets,
     "inherit": _inherit,
 }
@@ -318,7 +332,7 @@ Shown = Annotated[
 _NOT_SERVED = frozenset(
     {
         *("secret_key", "d1", "r2_bucket", "queue", "durable_object_namespace"),
-        *("dispatch_namespace", "analytics_engine", "ratelimit", "version_metadata", "workflow"),
+        *("analytics_engine", "ratelimit", "version_metadata", "workflow"),
         *("hyperdrive", "vectorize", "ai", "ai_search", "ai_search_namespace", "images", "media"),
         *("browser", "browser_rendering", "mtls_certificate", "secrets_store_secret"),
         *("send_email", "pipelines", "vpc_service", "vpc_network", "flagship", "messaging"),

@@ -8,10 +8,16 @@ from typing import Any
 
 from executor.bindings.assets import Assets
 from executor.bindings.base import Binding, Refused, Scope
+from executor.bindings.dispatch import Dispatch
 from executor.bindings.kv import Kv
 from executor.bindings.service import Service
 
-TYPES: dict[str, type[Binding]] = {"assets": Assets, "kv_namespace": Kv, "service": Service}
+TYPES: dict[str, type[Binding]] = {
+    "assets": Assets,
+    "dispatch_namespace": Dispatch,
+    "kv_namespace": Kv,
+    "service": Service,
+}
 
 
 def open_binding(spec: dict[str, Any], scope: Scope) -> Binding:

@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from msgspec import Raw
 
 from cloister.assets import SiteRef
 from cloister.assets.sites import Sites
+from cloister.limits import Limits
 from cloister.registry.registry import Registry
 from executor.egress.redirects import OutgoingRequest
 from executor.isolate.frames import Incoming
@@ -24,6 +26,18 @@ class Refused(Exception):
         super().__init__(message)
         self.kind = kind
         self.message = message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatched:
+    """A worker of a dispatch namespace, and how it is to be called. Its fetch() goes through the
+    plain Worker ``outbound``, or where None by the namespace's own rule."""
+
+    namespace: str
+    script: str
+    limits: Limits
+    outbound: str | None
+    parameters: dict[str, Any]
 
 
 class Scope(Protocol):
@@ -52,6 +66,9 @@ class Scope(Protocol):
         self, script: str, method: str, arguments: Raw, *, entrypoint: str | None, props: Any
     ) -> Any:
         """Call a method of another worker of the namespace."""
+
+    async def dispatch(self, asked: Dispatched, request: OutgoingRequest) -> Incoming:
+        """Send a request to a worker of a dispatch namespace of the account."""
 
 
 class Binding(ABC):

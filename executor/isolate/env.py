@@ -7,6 +7,7 @@ overrides lies over it while it lasts.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from executor.isolate.workers.dispatching import DispatchNamespace
 from executor.isolate.workers.kv import KVNamespace
 from executor.isolate.workers.services import Fetcher, Service
 from executor.isolate.workers.values import to_js_dicts
@@ -31,6 +32,7 @@ class Unavailable:
 
 BINDINGS: dict[str, Callable[[str], Any]] = {
     "assets": Fetcher,
+    "dispatch_namespace": DispatchNamespace,
     "kv_namespace": KVNamespace,
     "service": Service,
 }

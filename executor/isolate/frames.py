@@ -32,6 +32,8 @@ What calls carry, by target::
     fetch       method "fetch"      [Outgoing]      -> Incoming
     a service   method "fetch"      [Outgoing]      -> Incoming
                 any other method    arguments       -> the callee's Returned.value, untouched
+    a dispatch  method "fetch"      [Outgoing]      -> Incoming. options: name, limits, outbound
+    namespace
     a KV        get                 [key]           -> None | {"value": bytes} | {"stream": id},
                                                        with "metadata" when there is some
                 get_many            [[key, ...]]    -> a list of such, in order (never streams)

@@ -20,7 +20,7 @@ Project = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    running = Platform(tmp_path_factory.mktemp("platform"))
+    running = Platform(tmp_path_factory.mktemp("platform"), CLOISTER_DISPATCH_SCRIPT="dispatcher")
     running.start()
     yield running
     running.stop()

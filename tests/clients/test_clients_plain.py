@@ -30,10 +30,12 @@ class Default(WorkerEntrypoint):
 def test_an_outbound_worker(
     wrangler: Wrangler, project: Project, platform: Platform, visit: Visit
 ) -> None:
-    """Deployed without a namespace, given secrets, used by a namespace's rule, deleted."""
+    """Deployed without a namespace, twice, given secrets, used by a namespace's rule, deleted."""
     outbound = project("outbound", OUTBOUND, NO_ADDRESS)
     said = wrangler("deploy", cwd=outbound)
     assert "Current Version ID: " in said.stdout
+    project("outbound", OUTBOUND.replace(" saw ", " met "), NO_ADDRESS)
+    wrangler("deploy", cwd=outbound)
     wrangler("secret", "put", "KEY", cwd=outbound, stdin="old")
     (outbound / "secrets.json").write_text('{"KEY": "new", "OTHER": "x"}')
     wrangler("secret", "bulk", "secrets.json", cwd=outbound)
@@ -46,7 +48,7 @@ def test_an_outbound_worker(
     rule = {"outbound": {"service": "outbound"}}
     assert httpx.put(namespace, json=rule, headers=whole, trust_env=False).status_code == 200
     wrangler("deploy", "--dispatch-namespace", "production", cwd=project("tenant", TENANT))
-    assert visit("/production/tenant/").text == "new saw http://example.com/x"
+    assert visit("/production/tenant/").text == "new met http://example.com/x"
 
     said = wrangler("delete", "--force", cwd=outbound)
     assert "Successfully deleted outbound" in said.stdout

@@ -27,8 +27,8 @@ async def fetch(resource: Request | str, *, fetcher: Any = None, **options: Any)
     return await send("fetch", request)
 
 
-async def send(target: str, request: Request) -> Response:
-    """Send a request to ``target``: the internet, or a service of this worker."""
+async def send(target: str, request: Request, options: dict[str, Any] | None = None) -> Response:
+    """Send a request to ``target``: the internet, or a binding of this worker."""
     if not isinstance(request, Request):
         raise TypeError(f"fetch() takes a URL or a Request, not {type(request).__name__}")
     if target == "fetch":
@@ -38,7 +38,7 @@ async def send(target: str, request: Request) -> Response:
     if data is None or len(data) > frames.INLINE_BODY_BYTES:
         data, stream = b"", runtime.new_stream()
     chunks = take_chunks(body) if body is not None else None
-    question = runtime.ask(target, "fetch", [_outgoing(request, data, stream)])
+    question = runtime.ask(target, "fetch", [_outgoing(request, data, stream)], options)
     if stream is None or body is None or chunks is None:
         return received_response(await question)
     return received_response(await ask_while_writing(question, stream, chunks))
