@@ -126,6 +126,13 @@ class Blobs:
             return found.meta["size"], (bytes(chunk) for chunk in found)
         return None
 
+    def entries(self, kind: str) -> Iterator[tuple[str, float]]:
+        """Every key of a kind, and when (epoch seconds) its blob was last written."""
+        with _translated():
+            for found in self._store.list(f"{kind}/"):
+                for entry in found:
+                    yield entry["path"], entry["last_modified"].timestamp()
+
     def delete(self, key: str) -> None:
         """Delete a blob, which need not be there."""
         with _translated():

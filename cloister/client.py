@@ -82,12 +82,21 @@ class Client:
                 return
 
     def deploy(
-        self, namespace: str, name: str, metadata: Mapping[str, Any], modules: list[Module]
+        self,
+        namespace: str,
+        name: str,
+        metadata: Mapping[str, Any],
+        modules: list[Module],
+        *,
+        live: bool = True,
     ) -> dict[str, Any]:
-        """Upload a worker; returns the API's description of it."""
+        """Upload a worker; returns the API's description of it. If not ``live``, upload a version
+        of one that is there, and describe that."""
         parts = [("metadata", (None, json.dumps(metadata), "application/json"))]
         files = [(m.name, (m.name, m.data, m.content_type)) for m in modules]
-        result = self.call("PUT", script_path(namespace, name), files=[*parts, *files])
+        path = script_path(namespace, name)
+        method, path = ("PUT", path) if live else ("POST", f"{path}/versions")
+        result = self.call(method, path, files=[*parts, *files])
         assert isinstance(result, dict)  # noqa: S101 - the API's contract
         return result
 

@@ -14,6 +14,7 @@ from cloister.settings import Settings
 from control.bucket import Bucket
 from control.budget import Budget
 from control.checker import Checker
+from control.collector import Collector
 from control.compiler import Compiles
 from control.places import Places
 
@@ -44,6 +45,7 @@ class House:
     budget: Budget
     checker: Checker
     cipher: Cipher
+    collector: Collector
     stopping: Callable[[], bool]
     streams: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(STREAMS))
     asked: Bucket = field(default_factory=lambda: Bucket(ASKED_PER_S, ASKED_AT_ONCE))

@@ -20,6 +20,7 @@ COMMANDS = (
     "tail",
     "namespaces",
     "workers",
+    "versions",
     "hostnames",
     "tokens",
     "doctor",

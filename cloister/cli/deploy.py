@@ -30,6 +30,7 @@ def pairs(_ctx: click.Context, option: click.Parameter, values: tuple[str, ...])
 @click.option("--kv", multiple=True, help="KV binding NAME, or NAME=NAMESPACE_ID.")
 @click.option("--service", multiple=True, callback=pairs, help="Service binding NAME=WORKER.")
 @click.option("--assets", type=click.Path(path_type=Path), help="Directory of static assets.")
+@click.option("--not-live", is_flag=True, help="Only upload a version, and print its id.")
 @click.option("--tag", "tags", multiple=True, help="Tag of the worker.")
 @click.option("--cpu-ms", type=click.IntRange(1), help="CPU time of one invocation.")
 @click.option("--subrequests", type=click.IntRange(0), help="Subrequests of one invocation.")
@@ -40,10 +41,12 @@ def command(
     namespace: str | None,
     name: str | None,
     assets: Path | None,
+    not_live: bool,
     **options: Any,
 ) -> None:
     """Deploy PATH, a .py file or a project directory, and print the worker's address."""
     worker = project.read(path, assets)
+    options |= {"live": not not_live}
     click.echo(deploy(connection, worker, namespace=namespace, name=name, **options))
 
 
@@ -53,9 +56,11 @@ def deploy(
     *,
     namespace: str | None = None,
     name: str | None = None,
+    live: bool = True,
     **options: Any,
 ) -> str:
-    """Deploy a project; returns its address.
+    """Deploy a project; returns its address. If not ``live``, only upload a version of it; returns
+    the version's id.
 
     Raises:
         ApiError: the control API refuses; its message has every complaint with its line.
@@ -79,7 +84,9 @@ def deploy(
         metadata["assets"] = {"jwt": token, "config": found.config}
         if found.binding:
             metadata["bindings"].append({"type": "assets", "name": found.binding})
-    connection.client.deploy(namespace, name, metadata, worker.modules)
+    made = connection.client.deploy(namespace, name, metadata, worker.modules, live=live)
+    if not live:
+        return str(made["id"])
     return f"{connection.dispatch_url}/{namespace}/{name}/"
 
 
