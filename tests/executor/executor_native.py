@@ -58,6 +58,7 @@ class NativeHost:
         self.turns = Turns()
         self.watches = Watches()
         self.threads = ThreadPoolExecutor(2)
+        self.sites: Any = SimpleNamespace()
         self.traces = self
         self.written: list[Trace] = []
         value = KvValue(value=bytes(value_bytes), metadata=None, expires_at=None)
