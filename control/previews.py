@@ -1,6 +1,7 @@
 """Links to one version of a worker, live or not, for whoever is given them."""
 
 import time
+from typing import Annotated
 from urllib.parse import urlencode
 
 import msgspec
@@ -10,7 +11,7 @@ from cloister import addresses
 from cloister.previews import PARAMETER, Grant, seal
 from cloister.settings import Settings
 from control import bodies, envelope
-from control.errors import MALFORMED_PARAMETER, VALIDATION_FAILED, Refused
+from control.errors import VALIDATION_FAILED, Refused
 from control.house import house
 from control.operation import JSON, operation
 from control.paths import script_of, version_of
@@ -26,7 +27,7 @@ USUAL_S = 60 * 60
 class NewPreview(msgspec.Struct, frozen=True, kw_only=True):
     """How long a link is to last."""
 
-    expires_in_s: int = USUAL_S
+    expires_in_s: Annotated[int, msgspec.Meta(ge=SHORTEST_S, le=LONGEST_S)] = USUAL_S
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,8 @@ def post(account_id: str, namespace: str, script: str, version_id: str) -> Respo
     """Make a link. The body may be missing: then it lasts for an hour."""
     view = script_of(account_id, namespace, script)
     version = version_of(view, version_id)
-    lasts_s = _lasts_s()
+    data = bodies.whole(bodies.JSON_BYTES)
+    said = bodies.converted(bodies.decode_json(data), NewPreview) if data else NewPreview()
     host = preview_host(version, view.namespace, script)
     if host is None:
         raise Refused(
@@ -52,7 +54,7 @@ def post(account_id: str, namespace: str, script: str, version_id: str) -> Respo
             "This Worker has no previews: it is in no namespace, or its name is too long for one "
             "label of a host name together with a version's.",
         )
-    grant = Grant(version.id, int(time.time()) + lasts_s)
+    grant = Grant(version.id, int(time.time()) + said.expires_in_s)
     token = seal(house().cipher, host, grant)
     preview = Preview(
         url=f"{_origin(house().settings, host)}/?{urlencode({PARAMETER: token})}",
@@ -61,18 +63,6 @@ def post(account_id: str, namespace: str, script: str, version_id: str) -> Respo
         expires_on=envelope.timestamp(grant.expires_at * 1000),
     )
     return envelope.success(preview)
-
-
-def _lasts_s() -> int:
-    data = bodies.whole(bodies.JSON_BYTES)
-    said = bodies.converted(bodies.decode_json(data), NewPreview) if data else NewPreview()
-    if not SHORTEST_S <= said.expires_in_s <= LONGEST_S:
-        raise Refused(
-            MALFORMED_PARAMETER,
-            f"expires_in_s must be {SHORTEST_S} to {LONGEST_S}.",
-            pointer="/expires_in_s",
-        )
-    return said.expires_in_s
 
 
 def _origin(settings: Settings, host: str) -> str:

@@ -47,12 +47,15 @@ T = "/accounts/{account_id}/tokens"
 K = "/accounts/{account_id}/storage/kv/namespaces/{kv_id}"
 UPLOAD = "/accounts/{account_id}/workers/assets/upload"
 """Takes a token of its own."""
+DEPLOYMENTS = (f"{S}/deployments", f"{P}/deployments")
+"""Take versions of the very script."""
 CODE = {
     "files": {
         "metadata": (None, b'{"main_module": "worker.py", "tags": ["x"]}', "application/json"),
         "worker.py": ("worker.py", b"x = 1", "text/x-python"),
     }
 }
+FORCED = {"json": {}, "params": {"force": "true"}}
 SECRET = {"type": "secret_text", "name": "KEY", "text": "hush"}
 BY_HAND: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", T, {"json": {"name": "ci"}}),
@@ -69,6 +72,11 @@ BY_HAND: list[tuple[str, str, dict[str, Any]]] = [
     ("PUT", f"{P}/secrets", {"json": SECRET}),
     ("GET", f"{P}/secrets/{{name}}", {}),
     ("DELETE", f"{P}/secrets/{{name}}", {}),
+    *(("GET", path, {}) for path in (f"{S}/content", P, f"{P}/content/v2")),
+    *(("POST", f"{place}/versions", CODE) for place in (S, P)),
+    ("POST", f"{S}/versions/{{version_id}}/preview", {"json": {}}),
+    *(("POST", f"{place}/deployments/rollback", FORCED) for place in (S, P)),
+    *(("DELETE", f"{place}/deployments/{{deployment_id}}", {}) for place in (S, P)),
     ("GET", "/accounts/{account_id}/workers/subdomain", {"refused": 403}),
     ("POST", "/accounts/{account_id}/workers/assets/upload", {"refused": 401}),
     ("PUT", f"{S}/tags", {"json": ["a", "b"]}),
@@ -124,15 +132,20 @@ class World:
     registry: Registry
     version: NewVersion
 
-    def restore(self) -> dict[str, str]:
-        """The paths' parameters that name what there is."""
+    def restore(self, path: str = S) -> dict[str, str]:
+        """The parameters of a path that name what there is."""
         names = [found.name for found in self.registry.namespaces.list(ACCOUNT)]
         if NAMESPACE not in names:
             self.registry.namespaces.create(ACCOUNT, NAMESPACE)
         namespace = self.registry.namespaces.get(ACCOUNT, NAMESPACE)
-        for place in (namespace, self.registry.namespaces.plain(ACCOUNT)):
+        plain = self.registry.namespaces.plain(ACCOUNT)
+        for place in (namespace, plain):
             if self.registry.resolve(place.name, SCRIPT) is None:
                 self.registry.scripts.put_version(place.id, SCRIPT, self.version)
+        place_id = plain.id if path.startswith(P) else namespace.id
+        script = self.registry.scripts.get(place_id, SCRIPT)
+        if len(self.registry.deployments.list(place_id, SCRIPT)) < 2:
+            self.registry.scripts.put_version(place_id, SCRIPT, self.version)
         self.registry.hostnames.put(ACCOUNT, HOSTNAME, namespace=NAMESPACE, script=SCRIPT)
         held = self.registry.hostnames.page(ACCOUNT, exact=CUSTOM_HOSTNAME).items
         custom = held[0] if held else self.registry.hostnames.create(ACCOUNT, CUSTOM_HOSTNAME)
@@ -143,6 +156,8 @@ class World:
             "account_id": ACCOUNT,
             "namespace": namespace.name,
             "script": SCRIPT,
+            "version_id": self.registry.versions.list(script.id)[-1].id,
+            "deployment_id": self.registry.deployments.list(place_id, SCRIPT)[-1].id,
             "hostname": HOSTNAME,
             "zone_id": ACCOUNT,
             "custom_hostname_id": custom.id,
@@ -191,7 +206,7 @@ def test_every_operation(
         assert len(answered) == sum(len(methods) for methods in document["paths"].values())
         unserved = {label for label, statuses in answered.items() if 200 not in statuses}
         by_hand = {f"{method} {path}" for method, path, _ in BY_HAND}
-        assert unserved <= by_hand | {f"POST {UPLOAD}"}
+        assert unserved <= by_hand | {f"POST {path}" for path in (UPLOAD, *DEPLOYMENTS)}
 
 
 def can_be_wrong(document: dict[str, Any], operation: Any) -> bool:
@@ -204,7 +219,7 @@ def can_be_wrong(document: dict[str, Any], operation: Any) -> bool:
 def drive(operation: Any, mode: GenerationMode, world: World, **call: Any) -> list[int]:
     """Send an operation's cases, on what the world has; their statuses."""
     path = {parameter.name for parameter in operation.path_parameters}
-    known = {name: value for name, value in world.restore().items() if name in path}
+    known = {name: value for name, value in world.restore(operation.path).items() if name in path}
     statuses: list[int] = []
 
     @seed(SEED)
@@ -217,7 +232,7 @@ def drive(operation: Any, mode: GenerationMode, world: World, **call: Any) -> li
     )
     @given(case=operation.as_strategy(generation_mode=mode, path_parameters=known))
     def send(case: Any) -> None:
-        world.restore()
+        world.restore(operation.path)
         statuses.append(case.call_and_validate(checks=CHECKS, **call).status_code)
 
     send()
@@ -233,12 +248,24 @@ def test_operations_that_take_more_than_chance(
     schema = schemathesis.openapi.from_dict(document, config=CONFIG)
     token = registry.tokens.create(ACCOUNT, "short-lived").token
     for method, path, request in BY_HAND:
-        names = world.restore() | {"token_id": token.id, "name": "KEY", "tag": "x", "key": "key"}
+        names = world.restore(path) | {
+            "token_id": token.id,
+            "name": "KEY",
+            "tag": "x",
+            "key": "key",
+        }
         wanted = request.get("refused", 200)
         sent = {name: value for name, value in request.items() if name != "refused"}
         answer = session.request(method, base + path.format(**names), **sent)
         assert answer.status_code == wanted, (method, path, answer.text)
         schema[path][method].validate_response(answer)
+    for path in DEPLOYMENTS:
+        names = world.restore(path)
+        share = {"version_id": names["version_id"], "percentage": 100}
+        body = {"strategy": "percentage", "versions": [share]}
+        answer = session.post(base + path.format(**names), json=body, params={"force": "true"})
+        assert answer.status_code == 200, answer.text
+        schema[path]["POST"].validate_response(answer)
     names = world.restore()
     manifest = {"manifest": {"/a": {"hash": "a" * 32, "size": 1}}}
     opened = session.post(base + f"{S}/assets-upload-session".format(**names), json=manifest)
