@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,35 @@ def test_versions_are_never_mixed(dispatcher: Dispatcher) -> None:
     )
     assert dispatcher.request("mixed.localhost", "/old.txt").status == 404
     assert dispatcher.request("mixed.localhost", "/new.txt").body == b"new"
+
+
+def test_deploys_under_load(dispatcher: Dispatcher) -> None:
+    """While one version follows another, every request gets a file whole, with the tag of
+    that very file."""
+    bodies = [f"version {number} ".encode() * 5_000 for number in range(15)]
+    tags = {body: f'"{hashlib.sha256(body).hexdigest()[:32]}"' for body in bodies}
+    deploy(dispatcher, "busy", {"/a.txt": bodies[0]}, code=False)
+    over = threading.Event()
+    seen: list[tuple[int, bytes, str]] = []
+
+    def visit() -> None:
+        with dispatcher.client() as client:
+            while not over.is_set():
+                client.send(b"GET /a.txt HTTP/1.1\r\nHost: busy.localhost\r\n\r\n")
+                answer = client.answer()
+                seen.append((answer.status, answer.body, answer["etag"]))
+
+    with ThreadPoolExecutor(3) as threads:
+        visits = [threads.submit(visit) for _ in range(3)]
+        for body in bodies[1:]:
+            before = len(seen)
+            deploy(dispatcher, "busy", {"/a.txt": body}, code=False)
+            eventually(lambda start=before: len(seen) > start + 5, "requests meanwhile")
+        over.set()
+        for each in visits:
+            each.result()
+    assert all(status == 200 and tags[body] == tag for status, body, tag in seen)
+    assert len({body for _, body, _ in seen}) > 5
 
 
 def test_two_versions_that_are_live(dispatcher: Dispatcher) -> None:
