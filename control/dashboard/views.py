@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 from cloister.errors import CloisterError, NotFound, NotReady
 from cloister.languages import RESTRICTED
 from cloister.messages import Trace
-from cloister.registry import NamespaceView, ScriptView, TagFilter
+from cloister.registry import NamespaceView, ScriptView, TagFilter, VersionView
 from control import auth, envelope, logs, openapi
 from control.dashboard import session
 from control.errors import (
@@ -220,9 +220,22 @@ def _worker_page(view: ScriptView, problem: str | None) -> str:
             g.token.account_id, namespace=view.namespace, script=view.name, limit=HOSTNAMES
         ),
         bindings=[_binding(item) for item in bindings.visible(view.version.bindings)],
+        live=_live(view),
         invocations=_invocations(view),
         problem=problem,
     )
+
+
+def _live(view: ScriptView) -> list[tuple[VersionView, str]]:
+    """The versions that are live, the newest first, and how much of the traffic each has."""
+    namespace = namespace_of(g.token.account_id, view.namespace)
+    active = house().registry.deployments.list(namespace.id, view.name)[0]
+    found = {version.id: version for version in house().registry.versions.list(view.id)}
+    return [
+        (found[share.version_id], f"{share.percentage:g} %")
+        for share in active.versions
+        if share.version_id in found
+    ]
 
 
 def _binding(item: dict[str, Any]) -> tuple[str, str, str]:

@@ -133,6 +133,28 @@ def test_worker_page(browser: httpx.Client, upload: Upload, valkey: redis.Redis)
     assert "1.2 ms CPU" in page.text
 
 
+def test_live_versions_on_the_worker_page(
+    browser: httpx.Client, upload: Upload, api: httpx.Client
+) -> None:
+    """The one that is live; of two, the share of each."""
+    upload("hello")
+    upload("hello")
+    sign_in(browser)
+    assert "<dt>Version</dt><dd>2, of " in browser.get("/namespaces/production/workers/hello").text
+    script = "/workers/dispatch/namespaces/production/scripts/hello"
+    new, old = (item["id"] for item in api.get(f"{script}/versions").json()["result"]["items"])
+    versions = [
+        {"version_id": old, "percentage": 87.5},
+        {"version_id": new, "percentage": 12.5},
+    ]
+    body = {"strategy": "percentage", "versions": versions}
+    assert api.post(f"{script}/deployments", json=body).is_success
+    page = browser.get("/namespaces/production/workers/hello").text
+    shown = page.partition("<dt>Versions</dt><dd>")[2].partition("</dd>")[0]
+    assert [part.split(", of ")[0] for part in shown.split("; ")] == ["2", "1"]
+    assert [part.rsplit(": ")[-1] for part in shown.split("; ")] == ["12.5 %", "87.5 %"]
+
+
 def test_hostnames_on_the_worker_page(
     browser: httpx.Client, upload: Upload, api: httpx.Client
 ) -> None:
