@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
+from alembic import command
 from sqlalchemy import text
 
 from cloister.errors import Conflict, Invalid, NotFound
 from cloister.messages import Changed
 from cloister.registry import NewVersion, Registry, ScriptView, VersionView
+from cloister.registry.migrations import _config, upgrade
 from cloister.registry.rollout import Share
 from cloister.settings import Settings
 
@@ -325,3 +327,22 @@ def test_deployments_at_once_follow_one_another(
     history = registry.deployments.list(namespace, "hello")
     assert {item.id for item in made} == {item.id for item in history[:-1]}
     assert registry.resolve("production", "hello").version == history[0].versions[0].version_id
+
+
+def test_what_was_live_before_the_upgrade_is_the_first_deployment(
+    settings: Settings, registry: Registry, namespace: str, script: ScriptView
+) -> None:
+    """A registry of the release before, brought up to date: each worker can be rolled out and back
+    as if it had been deployed here."""
+    database = registry.versions._database
+    with database.write() as work:
+        command.downgrade(_config(work.connection()), "0007")
+    upgrade(database)
+    (first,) = registry.deployments.list(namespace, "hello")
+    assert first.versions == whole(script.version_id)
+    assert (first.cause, first.created_at) == ("upload", script.modified_at)
+    assert registry.resolve("production", "hello").version == script.version_id
+    second = registry.scripts.add_version(namespace, "hello", lambda newest: newest)
+    registry.deployments.create(namespace, "hello", whole(second.id))
+    back = registry.deployments.roll_back(namespace, "hello")
+    assert back.versions == whole(script.version_id)
