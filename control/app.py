@@ -18,6 +18,7 @@ from control import (
     bodies,
     content,
     custom_hostnames,
+    d1,
     deployments,
     envelope,
     errors,
@@ -70,6 +71,7 @@ NOUNS = (
     logs,
     kv,
     kv_bulk,
+    d1,
     plain,
     services,
 )

@@ -100,6 +100,13 @@ KV_NAMESPACE_NOT_FOUND = Problem(10013, 404, "list keys: 'namespace not found'")
 KV_TITLE_TAKEN = Problem(10014, 400, "A namespace with this account ID and title already exists.")
 KV_VALUE_TOO_LARGE = Problem(10027, 413, "The value is larger than 25 MiB.")
 
+D1_MALFORMED = Problem(7400, 400, "The query cannot be asked.")
+D1_NOT_FOUND = Problem(7404, 404, "The database could not be found.")
+D1_TOO_MANY = Problem(7406, 400, "The account has too many databases.")
+D1_OVERLOADED = Problem(7429, 429, "D1 DB is overloaded. Too many requests queued.")
+D1_FAILED = Problem(7500, 400, "The query failed.")
+D1_NAME_TAKEN = Problem(7502, 400, "A database with that name already exists.")
+
 TOKEN_NOT_FOUND = Problem(1001, 404, "The account has no such token.")
 METHOD_UNKNOWN = Problem(7001, 405, "This method is not available for that URI.")
 ROUTE_UNKNOWN = Problem(7003, 404, "Could not route to that path: no such route or identifier.")

@@ -28,6 +28,11 @@ UPLOADS = 4
 
 UPLOAD_WAIT_S = 5.0
 
+QUERIES = 6
+"""Questions to databases at once: each holds a thread, for as long as a query may take."""
+
+QUERY_WAIT_S = 2.0
+
 ASKED_PER_S = 100
 ASKED_AT_ONCE = 500
 """Names of which a proxy may ask whether they want certificates, which are not had that quickly."""
@@ -49,6 +54,9 @@ class House:
     stopping: Callable[[], bool]
     streams: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(STREAMS))
     asked: Bucket = field(default_factory=lambda: Bucket(ASKED_PER_S, ASKED_AT_ONCE))
+    queries: Places = field(
+        default_factory=lambda: Places(QUERIES, waiting=QUERIES, wait_s=QUERY_WAIT_S)
+    )
     uploads: Places = field(
         default_factory=lambda: Places(UPLOADS, waiting=UPLOADS, wait_s=UPLOAD_WAIT_S)
     )

@@ -16,10 +16,12 @@ import msgspec
 import pytest
 import redis
 from cloudflare import Cloudflare
+from control_d1 import FakeDatabases
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from cloister.broker import redis_client
+from cloister.databases import DATABASE_QUEUE, DatabaseJob
 from cloister.messages import (
     COMPILE_QUEUE,
     CompileAnswer,
@@ -42,23 +44,30 @@ HELLO = b"from workers import WorkerEntrypoint\n"
 
 @dataclass
 class FakeExecutor:
-    """Answers compile jobs from the real queue, as an executor does; ``refuse`` scripts it."""
+    """Answers compile jobs, and databases', from the real queues, as an executor does; ``refuse``
+    scripts it."""
 
     client: redis.Redis
+    databases: FakeDatabases
     jobs: list[CompileJob] = field(default_factory=list)
     answer: CompileAnswer | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         while not self._stop.is_set():
-            popped = self.client.brpop([COMPILE_QUEUE], timeout=0.2)
+            popped = self.client.brpop([COMPILE_QUEUE, DATABASE_QUEUE], timeout=0.2)
             if popped is None:
                 continue
-            job = _job(popped[1])
+            if popped[0] == DATABASE_QUEUE.encode():
+                asked = msgspec.msgpack.decode(_payload(popped[1]), type=DatabaseJob)
+                self.client.rpush(asked.reply_to, encode(self.databases.answer(asked)))
+                continue
+            job = msgspec.msgpack.decode(_payload(popped[1]), type=CompileJob)
             self.jobs.append(job)
             good = CompileAnswer(id=job.id, handlers=["fetch"], startup_ms=3)
             answer = msgspec.structs.replace(self.answer or good, id=job.id)
             self.client.rpush(job.reply_to, encode(answer))
+        self.databases.close()
 
     def refuse(self, *complaints: Complaint) -> None:
         self.answer = CompileAnswer(id="", errors=list(complaints))
@@ -67,12 +76,12 @@ class FakeExecutor:
         self._stop.set()
 
 
-def _job(message: bytes) -> CompileJob:
+def _payload(message: bytes) -> bytes:
     envelope = msgspec.json.decode(message)
-    assert envelope["headers"]["task"] == "cloister.compile"
+    assert envelope["headers"]["task"] in ("cloister.compile", "cloister.database")
     body = kombu.transport.virtual.Base64().decode(envelope["body"])
     (payload,), _, _ = msgspec.msgpack.decode(body)
-    return msgspec.msgpack.decode(payload, type=CompileJob)
+    return payload
 
 
 @pytest.fixture
@@ -101,8 +110,8 @@ def valkey(settings: Settings) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def executor(valkey: redis.Redis) -> Iterator[FakeExecutor]:
-    fake = FakeExecutor(valkey)
+def executor(valkey: redis.Redis, registry: Registry, tmp_path: Path) -> Iterator[FakeExecutor]:
+    fake = FakeExecutor(valkey, FakeDatabases(registry, tmp_path))
     thread = threading.Thread(target=fake.run)
     thread.start()
     yield fake

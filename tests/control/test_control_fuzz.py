@@ -49,6 +49,7 @@ UPLOAD = "/accounts/{account_id}/workers/assets/upload"
 """Takes a token of its own."""
 DEPLOYMENTS = (f"{S}/deployments", f"{P}/deployments")
 """Take versions of the very script."""
+D = "/accounts/{account_id}/d1/database/{database_id}"
 CODE = {
     "files": {
         "metadata": (None, b'{"main_module": "worker.py", "tags": ["x"]}', "application/json"),
@@ -86,6 +87,11 @@ BY_HAND: list[tuple[str, str, dict[str, Any]]] = [
     ("PATCH", f"{Z}/{{custom_hostname_id}}", {"json": {"ssl": {"method": "txt"}}}),
     ("DELETE", f"{N}/{{namespace}}/scripts", {"params": {"tags": "x:yes"}}),
     ("PUT", K, {"json": {"title": "renamed"}}),
+    ("PUT", D, {"json": {"read_replication": {"mode": "disabled"}}}),
+    ("PATCH", D, {"json": {"read_replication": {"mode": "disabled"}}}),
+    ("POST", f"{D}/query", {"json": {"sql": "SELECT 1"}}),
+    ("POST", f"{D}/raw", {"json": {"batch": [{"sql": "SELECT ?", "params": [1]}]}}),
+    ("DELETE", D, {}),
     ("GET", f"{K}/values/{{key}}", {}),
     ("GET", f"{K}/metadata/{{key}}", {}),
 ]
@@ -152,6 +158,8 @@ class World:
         stores = self.registry.kv.namespaces.list(ACCOUNT).items
         store = stores[0] if stores else self.registry.kv.namespaces.create(ACCOUNT, "store")
         self.registry.kv.put(store.id, "key", b"1")
+        databases = self.registry.databases.list(ACCOUNT).items
+        database = databases[0] if databases else self.registry.databases.create(ACCOUNT, "db")
         return {
             "account_id": ACCOUNT,
             "namespace": namespace.name,
@@ -162,6 +170,7 @@ class World:
             "zone_id": ACCOUNT,
             "custom_hostname_id": custom.id,
             "kv_id": store.id,
+            "database_id": database.id,
         }
 
 

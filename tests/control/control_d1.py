@@ -1,0 +1,53 @@
+"""Databases as an executor answers for them, but in this process and in memory."""
+
+from pathlib import Path
+
+from cloister.databases import (
+    DatabaseAnswer,
+    DatabaseJob,
+    Delete,
+    Deleted,
+    Export,
+    Exported,
+    Failed,
+    Import,
+    Outcome,
+    Poll,
+    Task,
+    encode_outcome,
+)
+from cloister.registry import Registry
+from executor.databases.cell.connection import Database
+from executor.databases.cell.main import answer
+
+
+class FakeDatabases:
+    """Used by one thread."""
+
+    def __init__(self, registry: Registry, directory: Path) -> None:
+        self._registry = registry
+        self._directory = directory
+        self._open: dict[str, Database] = {}
+        self.scripted: Outcome | None = None
+
+    def answer(self, job: DatabaseJob) -> DatabaseAnswer:
+        """As the executor's owner of databases does."""
+        return DatabaseAnswer(id=job.id, outcome=encode_outcome(self.scripted or self._do(job)))
+
+    def close(self) -> None:
+        for database in self._open.values():
+            database.close()
+
+    def _do(self, job: DatabaseJob) -> Outcome:
+        match job.ask:
+            case Delete():
+                self._registry.databases.delete(job.account, job.database)
+                return Deleted()
+            case Export():
+                return Task(id=job.id, outcome=Exported())
+            case Poll() | Import():
+                return Failed(kind="missing", message="There is no such task.")
+            case question:
+                if job.database not in self._open:
+                    self._open[job.database] = Database(":memory:")
+                return answer(self._open[job.database], question)
