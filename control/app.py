@@ -36,6 +36,7 @@ from control import (
     security_headers,
     services,
     tags,
+    tails,
     tokens,
     versions,
     zones,
@@ -74,6 +75,7 @@ NOUNS = (
     d1,
     plain,
     services,
+    tails,
 )
 
 
@@ -121,6 +123,7 @@ def create_app(
     app.before_request(_refuse_undecodable_paths)
     app.register_blueprint(_api())
     app.register_blueprint(assets.uploads, url_prefix=API)
+    app.register_blueprint(tails.connections, url_prefix=API)
     app.register_blueprint(openapi.blueprint, url_prefix=API)
     openapi.install(app)
     app.register_blueprint(dashboard.blueprint)

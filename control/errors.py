@@ -42,6 +42,8 @@ NO_ADDRESS = Problem(
     "A Worker outside of namespaces has no address of its own here: set workers_dev = false and "
     "preview_urls = false.",
 )
+TAIL_NOT_FOUND = Problem(10058, 404, "There is no such tail, or it has expired.")
+NO_WEBSOCKET = Problem(10004, 400, "Connect with a WebSocket of the protocol trace-v1.")
 NO_SCHEDULES = Problem(10015, 403, "There are no cron triggers here yet.")
 BAD_SCRIPT_NAME = Problem(
     10016,

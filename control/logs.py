@@ -4,7 +4,7 @@ The product has no such endpoints for user workers; these are ours, under its en
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import msgspec
@@ -50,8 +50,10 @@ def get(account_id: str, namespace: str, script: str, limit: int) -> Response:
 def tail(account_id: str, namespace: str, script: str) -> Response:
     """Records as they are made, as server-sent events."""
     found = script_of(account_id, namespace, script)
-    stream = _Stream(tail_channel(found.namespace, script))
-    response = Response(stream_with_context(stream.events()), mimetype="text/event-stream")
+    tokens, token = house().registry.tokens, auth.presented()
+    channel = tail_channel(found.namespace, script)
+    stream = Stream(channel, lambda: tokens.verify(token) is not None)
+    response = Response(stream_with_context(_events(stream)), mimetype="text/event-stream")
     response.call_on_close(stream.close)
     response.headers["X-Accel-Buffering"] = "no"
     return response
@@ -72,12 +74,15 @@ def forget(namespace: str, *scripts: str) -> None:
         log.warning("could not drop the records of deleted scripts: %s", exc)
 
 
-class _Stream:
-    """One open tail. Holds one of the process's few places for streams until it is closed."""
+class Stream:
+    """One open tail. Holds one of the process's few places for streams until it is closed.
 
-    def __init__(self, channel: str) -> None:
+    ``is_wanted`` is asked from time to time whether it may go on.
+    """
+
+    def __init__(self, channel: str, is_wanted: Callable[[], bool]) -> None:
         self._house = house()
-        self._token = auth.presented()
+        self._is_wanted = is_wanted
         if not self._house.streams.acquire(blocking=False):
             raise Refused(TOO_MANY_STREAMS)
         self._subscription: redis.client.PubSub = (
@@ -91,32 +96,43 @@ class _Stream:
             self.close()
             raise
 
-    def events(self) -> Iterator[bytes]:
-        """The stream's bytes, until the process stops, the token is no longer good, or Valkey is
-        gone: the client sees an end, and comes again.
+    def records(self) -> Iterator[bytes | None]:
+        """Records as they come; None whenever none did for a moment.
+
+        Ends when the process stops, nobody may have them any more, or Valkey is gone: the client
+        sees an end, and comes again.
         """
+        beat = time.monotonic()
         try:
-            yield b": the tail begins\n\n"
-            yield from self._records()
+            while not self._house.stopping():
+                message = self._subscription.get_message(
+                    ignore_subscribe_messages=True, timeout=POLL_S
+                )
+                yield from message["data"].splitlines() if message is not None else (None,)
+                if time.monotonic() - beat > HEARTBEAT_S:
+                    beat = time.monotonic()
+                    if not self._is_wanted():
+                        return
         except redis.RedisError as exc:
             log.warning("a tail ends: %s", exc)
-
-    def _records(self) -> Iterator[bytes]:
-        beat = time.monotonic()
-        while not self._house.stopping():
-            message = self._subscription.get_message(ignore_subscribe_messages=True, timeout=POLL_S)
-            if message is not None:
-                yield from map(_event, message["data"].splitlines())
-            elif time.monotonic() - beat > HEARTBEAT_S:
-                beat = time.monotonic()
-                if self._house.registry.tokens.verify(self._token) is None:
-                    return
-                yield b": still here\n\n"
 
     def close(self) -> None:
         """Give everything back."""
         self._subscription.close()
         self._house.streams.release()
+
+
+def _events(stream: Stream) -> Iterator[bytes]:
+    yield b": the tail begins\n\n"
+    said = time.monotonic()
+    for record in stream.records():
+        if record is not None:
+            yield _event(record)
+        elif time.monotonic() - said < HEARTBEAT_S:
+            continue
+        else:
+            yield b": still here\n\n"
+        said = time.monotonic()
 
 
 def _event(record: bytes) -> bytes:

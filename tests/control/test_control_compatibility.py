@@ -28,6 +28,7 @@ OURS = [
     "GET S/tail",
     "GET P/logs",
     "GET P/tail",
+    "GET P/tails/{}/connection",
     "GET S/versions/{}/content",
     "POST S/versions/{}/preview",
     "POST S/deployments/rollback",

@@ -78,6 +78,7 @@ BY_HAND: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", f"{S}/versions/{{version_id}}/preview", {"json": {}}),
     *(("POST", f"{place}/deployments/rollback", FORCED) for place in (S, P)),
     *(("DELETE", f"{place}/deployments/{{deployment_id}}", {}) for place in (S, P)),
+    ("GET", f"{P}/tails/{{tail_id}}/connection", {"refused": 400}),
     ("GET", "/accounts/{account_id}/workers/subdomain", {"refused": 403}),
     ("POST", "/accounts/{account_id}/workers/assets/upload", {"refused": 401}),
     ("PUT", f"{S}/tags", {"json": ["a", "b"]}),
@@ -261,6 +262,7 @@ def test_operations_that_take_more_than_chance(
             "token_id": token.id,
             "name": "KEY",
             "tag": "x",
+            "tail_id": "x",
             "key": "key",
         }
         wanted = request.get("refused", 200)
