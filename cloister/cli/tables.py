@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 as_json = click.option("--json", "machine", is_flag=True, help="Print JSON.")
 
@@ -16,7 +16,9 @@ def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, machine: 
     if machine:
         click.echo(json.dumps(list(rows), indent=2))
         return
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    # An id is what the next command takes: the other columns make room for it.
+    heads = [Column(name, no_wrap=name == "id") for name in columns]
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
     Console(highlight=False, soft_wrap=True).print(table)

@@ -73,7 +73,9 @@ def test_list(api: Api) -> None:
         (2, "12.5 %", "v2", "try"),
         (1, "87.5 %", "", ""),
     ]
-    assert "12.5 %" in run("versions", "list", "production", "shop").output
+    shown = run("versions", "list", "production", "shop").output
+    assert "12.5 %" in shown
+    assert {NEW, OLD} < set(shown.split())
 
 
 def test_deploy(api: Api) -> None:
