@@ -1,6 +1,5 @@
 """D1 over REST: databases, and the statements that are run in them."""
 
-import re
 from typing import Any, Literal
 
 import msgspec
@@ -40,8 +39,6 @@ blueprint = Blueprint("d1", __name__)
 
 BASE = f"{ACCOUNT}/d1/database"
 ONE = f"{BASE}/<database_id>"
-
-ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 QUERY_BYTES = RESULT_BYTES
 """Of a request with statements and parameters."""
@@ -240,9 +237,8 @@ def raw(account_id: str, database_id: str, body: bodies.Body[Queries]) -> Respon
 
 
 def mine(account_id: str, database_id: str) -> DatabaseView:
-    """The database, if it is the account's. Raises :class:`Refused` otherwise."""
-    if not ID.fullmatch(database_id):
-        raise Refused(D1_NOT_FOUND, f"The database {database_id[:64]} could not be found")
+    """The database of this id or name, if it is the account's. Raises :class:`Refused`
+    otherwise."""
     with translated(D1_NOT_FOUND):
         return house().registry.databases.get(account_id, database_id)
 

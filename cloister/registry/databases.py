@@ -1,8 +1,9 @@
 """SQL databases: their names and owners. What is in them is in files, on one machine."""
 
 import re
+from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cloister.errors import Conflict, Invalid, NotFound
@@ -83,17 +84,23 @@ class Databases:
             total = session.scalar(count)
             return Numbered(items=[_view(row) for row in session.scalars(query)], total=total or 0)
 
-    def get(self, account_id: str, database_id: str) -> DatabaseView:
-        """Find one.
+    def get(self, account_id: str, wanted: str) -> DatabaseView:
+        """Find one by its id, or else by its name.
 
         Raises:
-            NotFound: the account has none of this id.
+            NotFound: the account has none of this id or name.
         """
-        with self._database.read() as session:
-            row = session.get(SqlDatabase, database_id)
-        if row is None or row.account_id != account_id:
-            raise NotFound(f"The database {database_id[:64]} could not be found")
-        return _view(row)
+        query = select(SqlDatabase).where(
+            SqlDatabase.account_id == account_id,
+            or_(SqlDatabase.id == wanted, SqlDatabase.name == wanted),
+        )
+        rows: Sequence[SqlDatabase] = []
+        if NAME.fullmatch(wanted):  # as ids are, too
+            with self._database.read() as session:
+                rows = session.scalars(query).all()
+        for row in sorted(rows, key=lambda row: row.id != wanted):
+            return _view(row)
+        raise NotFound(f"The database {wanted[:64]} could not be found")
 
     def settle(self, account_id: str, database_id: str, home: str) -> str:
         """Whose directory has the files: the first who asked with a ``home``.

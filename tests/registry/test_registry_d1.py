@@ -41,6 +41,18 @@ def test_a_name_is_an_accounts_own(registry: Registry, account: str, other: str)
     registry.databases.delete(account, made.id)  # which need not be there
 
 
+def test_a_database_is_found_by_its_name(registry: Registry, account: str, other: str) -> None:
+    """Where an id would stand; one that is called as another's id is found by its own id only."""
+    made = registry.databases.create(account, "shop")
+    assert registry.databases.get(account, "shop") == made
+    named = registry.databases.create(account, made.id)
+    assert registry.databases.get(account, made.id) == made
+    assert registry.databases.get(account, named.id) == named
+    for account_id, wanted in ((other, "shop"), (account, "sho"), (account, "a\0b")):
+        with pytest.raises(NotFound):
+            registry.databases.get(account_id, wanted)
+
+
 @pytest.mark.parametrize("name", ["", "-a", "a b", "a/b", "ü", "a" * 65, "a\n"])
 def test_bad_names_are_refused(registry: Registry, account: str, name: str) -> None:
     """The field is named, and nothing is made."""
