@@ -5,7 +5,7 @@ much on their own. Keys are ``kind/name``: ``source/{digest}``, ``compiled/{dige
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,6 +98,12 @@ class Blobs:
         """Write a blob, whole, over what was there."""
         with _translated():
             self._store.put(_checked(key), data)
+
+    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Write a blob as its bytes come, over what was there; nothing, if ``chunks`` raises. Some
+        megabytes of it are in memory."""
+        with _translated():
+            self._store.put(_checked(key), chunks, max_concurrency=2)
 
     async def aput(self, key: str, data: bytes) -> None:
         """:meth:`put` for an event loop."""

@@ -30,6 +30,7 @@ from control import (
     openapi,
     plain,
     previews,
+    r2,
     request_id,
     scripts,
     secrets,
@@ -76,6 +77,7 @@ NOUNS = (
     plain,
     services,
     tails,
+    r2,
 )
 
 

@@ -70,7 +70,7 @@ class Fault(NamedTuple):
 def success(
     result: Any,
     *,
-    info: CountInfo | CursorInfo | PageInfo | None = None,
+    info: msgspec.Struct | None = None,
     messages: list[str] | None = None,
     status: int = 200,
 ) -> Response:

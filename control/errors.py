@@ -102,6 +102,15 @@ KV_NAMESPACE_NOT_FOUND = Problem(10013, 404, "list keys: 'namespace not found'")
 KV_TITLE_TAKEN = Problem(10014, 400, "A namespace with this account ID and title already exists.")
 KV_VALUE_TOO_LARGE = Problem(10027, 413, "The value is larger than 25 MiB.")
 
+R2_BUCKET_EXISTS = Problem(10004, 409, "The bucket you tried to create already exists.")
+R2_BUCKET_NAME = Problem(
+    10005, 400, "A bucket's name has 3 to 63 lower-case letters, digits and dashes."
+)
+R2_BUCKET_NOT_FOUND = Problem(10006, 404, "The specified bucket does not exist.")
+R2_KEY_NOT_FOUND = Problem(10007, 404, "The specified key does not exist.")
+R2_BUCKET_NOT_EMPTY = Problem(10008, 409, "The bucket you tried to delete is not empty.")
+R2_OBJECT_TOO_LARGE = Problem(100100, 413, "The object is larger than 300 MiB.")
+
 D1_MALFORMED = Problem(7400, 400, "The query cannot be asked.")
 D1_NOT_FOUND = Problem(7404, 404, "The database could not be found.")
 D1_TOO_MANY = Problem(7406, 400, "The account has too many databases.")

@@ -17,6 +17,7 @@ from cloister.registry.kv import Kv
 from cloister.registry.migrations import upgrade
 from cloister.registry.models import Namespace, Script, Version
 from cloister.registry.namespaces import Namespaces, namespace_view, outbound_rule
+from cloister.registry.r2 import R2
 from cloister.registry.retention import Retention
 from cloister.registry.rollout import Split
 from cloister.registry.scripts import Scripts
@@ -76,6 +77,7 @@ class Registry:
         self.assets = Assets(database)
         self.hostnames = Hostnames(database, domain)
         self.kv = Kv(database)
+        self.r2 = R2(database)
         self.databases = Databases(database)
 
     def resolve(self, namespace: str, script: str, *, wait: bool = True) -> Route | None:

@@ -21,6 +21,7 @@ PLACES = {
     "P": "/accounts/{}/workers/scripts/{}",
     "K": "/accounts/{}/storage/kv/namespaces",
     "Z": "/zones/{}/custom_hostnames",
+    "B": "/accounts/{}/r2/buckets",
 }
 OURS = [
     "PATCH N",
