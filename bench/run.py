@@ -30,6 +30,7 @@ from cloister.client import Client, Module
 CONNECTIONS = (1, 16, 64)
 WARM_UP_S = 1.0
 WARM_CALLS = 200
+SILENCES_S = [1 + tenth / 10 for tenth in range(10)]
 GUARD = Path(__file__).with_name("guard.toml")
 
 HELLO = b"""\
@@ -64,6 +65,7 @@ def main() -> None:
             url = f"{who.dispatch_url}/{who.namespace}/hello/"
             ours = series("Cloister", url, options.seconds)
             found = ratios(ours, baseline)
+            found |= silence(who, ours[1])
             found |= cold_start(who, options.workers, baseline[1])
             found |= memory(who, directory, options.workers)
     print("\n" + "\n".join(f"{what:<52}{ratio:>8.2f}" for what, ratio in found.items()))
@@ -165,6 +167,19 @@ def cloister(directory: Path, **settings: str) -> Iterator[credentials.Credentia
         who = credentials.load(data)
         assert who is not None
         yield who
+
+
+def silence(who: credentials.Credentials, warm: Figures) -> dict[str, float]:
+    """Requests that each come when there was none for a second or two."""
+    url = f"{who.dispatch_url}/{who.namespace}/hello/"
+    taken_ms = []
+    for pause_s in SILENCES_S:
+        time.sleep(pause_s)
+        taken_ms.append(asyncio.run(in_turn([url]))[0][0])
+    slowest = max(taken_ms)
+    print(f"\nAfter {len(taken_ms)} silences of one to two seconds")
+    print(f"p50 {statistics.median(taken_ms):.2f} ms, slowest {slowest:.2f} ms")
+    return {"slowest after a silence to p50": slowest / warm.percentile(0.5)}
 
 
 def cold_start(who: credentials.Credentials, count: int, baseline: Figures) -> dict[str, float]:

@@ -25,8 +25,8 @@ class Taker:
     """Stands in for the BRPOP of a kombu Redis channel, which takes one message.
 
     Without priorities a queue is one list. What is used of the channel is internal to kombu 5.7, to
-    which ``pyproject.toml`` holds us. After it delivered it asks again by itself, but has the loop
-    begin first with what came.
+    which ``pyproject.toml`` holds us. When it has an answer it asks again by itself, but has the
+    loop begin first with what came.
     """
 
     def __init__(
@@ -67,14 +67,18 @@ class Taker:
         finally:
             channel._in_poll = None
         if not taken:
+            self._ask_again()  # kombu does so only when its hub wakes, up to a second later
             raise Empty
         queue = taken[0].decode()
         channel._queue_cycle.rotate(queue)
         for data in taken[1]:
             self._deliver(data, queue)
-        if not channel._closing:
-            self._call_soon(self._go_on)
+        self._ask_again()
         return True
+
+    def _ask_again(self) -> None:
+        if not self._channel._closing:
+            self._call_soon(self._go_on)
 
     def _go_on(self) -> None:
         channel = self._channel
