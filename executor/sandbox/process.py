@@ -35,7 +35,8 @@ def keep_descriptors(*kept: int) -> None:
     """Close every other descriptor."""
     bounds = [-1, *sorted(kept), 1 << 20]
     for low, high in itertools.pairwise(bounds):
-        os.closerange(low + 1, high)
+        if low + 1 < high:  # os.closerange(0, 0) closes all
+            os.closerange(low + 1, high)
 
 
 def fresh_randomness() -> None:

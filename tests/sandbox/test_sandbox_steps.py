@@ -1,5 +1,8 @@
 """When a step of the sandbox fails, nothing runs, and the step is named."""
 
+import subprocess
+import sys
+
 import pytest
 from sandbox_rig import MEMORY_BYTES, MISSING, start_zygote, zygote_command
 
@@ -92,3 +95,27 @@ async def test_an_entry_that_raises_ends_its_isolate_only() -> None:
         with pytest.raises(NotReady, match="exit code 100"):
             await zygote.fork(MEMORY_BYTES)
     await zygote.close()
+
+
+KEEP = """
+import os
+from executor.sandbox import process
+pipes = [os.pipe() for _ in range(4)]
+kept = {kept}
+process.keep_descriptors(*kept)
+there = []
+for number in range(64):
+    try:
+        os.fstat(number)
+        there.append(number)
+    except OSError:
+        pass
+os._exit(there != sorted(kept))
+"""
+
+
+@pytest.mark.parametrize("kept", [(0,), (0, 1, 2), (3,), (1, 3, 4), (0, 6)])
+def test_what_is_kept_is_kept_and_nothing_else(kept) -> None:
+    """Neighbours too, and the first of all, before which there is nothing to close."""
+    program = KEEP.format(kept=kept)
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
