@@ -6,7 +6,7 @@ An object is sent raw and stored as it comes; it is there when the answer is, wh
 import hashlib
 from collections.abc import Iterator
 from email.utils import formatdate
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -46,8 +46,11 @@ OBJECT = f"{OBJECTS}/<everything:key>"
 OBJECT_BYTES = 300 * 1024 * 1024
 """As in the product, which takes larger ones by other ways only."""
 
-LOCATIONS = ("wnam", "apac", "eeur", "enam", "weur", "oc")
-CLASSES: tuple[StorageClass, ...] = ("Standard", "InfrequentAccess")
+Location = Literal["wnam", "enam", "weur", "eeur", "apac", "oc"]
+HERE: Location = "wnam"
+"""Where a bucket is said to be whose maker gives no hint."""
+
+CLASSES: tuple[StorageClass, ...] = get_args(StorageClass)
 _HTTP_METADATA = {
     "contentType": "Content-Type",
     "contentDisposition": "Content-Disposition",
@@ -165,7 +168,7 @@ def create(account_id: str, body: bodies.Body[NewBucket]) -> Response:
         made = house().registry.r2.create(
             account_id,
             said.name,
-            location=said.location_hint or LOCATIONS[0],
+            location=said.location_hint or HERE,
             storage_class=said.storage_class or CLASSES[0],
         )
     return envelope.success(_shape(made))

@@ -1,8 +1,22 @@
 """A small HTTP/1.1 origin server whose answers are written by hand, for the egress tests."""
 
 import asyncio
+import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+"""For ``egress_private``: where an origin listens."""
+
+
+class Unmetered:
+    """A client's meter that counts nothing."""
+
+    def begin(self) -> None:
+        """See :class:`executor.egress.client.Meter`."""
+
+    def end(self, method: str, url: str, status: int, wall_ms: float) -> None:
+        """See :class:`executor.egress.client.Meter`."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from executor_fakes import until
-from executor_origin import Origin, Seen, ok, redirect
+from executor_origin import LOOPBACK, Origin, Seen, ok, redirect
 
 from cloister.settings import Settings
 from executor.egress.client import Client
@@ -19,8 +19,6 @@ from executor.egress.network import LOOKUPS_EACH, Resolver
 from executor.egress.redirects import OutgoingRequest
 from executor.egress.response import FetchedResponse, FetchFailed
 from executor.egress.slots import Slots
-
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 
 
 @dataclass

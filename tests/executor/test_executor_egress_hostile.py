@@ -2,12 +2,11 @@
 request gets, never grows without end, and never leads anywhere else."""
 
 import asyncio
-import ipaddress
 from collections.abc import AsyncIterator
 
 import pytest
 from executor_fakes import until
-from executor_origin import Origin, Seen, ok, redirect
+from executor_origin import LOOPBACK, Origin, Seen, Unmetered, ok, redirect
 
 from cloister.settings import Settings
 from executor.egress.client import Client
@@ -17,19 +16,8 @@ from executor.egress.redirects import OutgoingRequest
 from executor.egress.response import FetchedResponse, FetchFailed
 from executor.egress.slots import SLOTS
 
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
-
-
-class Meter:
-    """Counts nothing."""
-
-    def begin(self) -> None:
-        pass
-
-    def end(self, method: str, url: str, status: int, wall_ms: float) -> None:
-        pass
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -57,7 +45,7 @@ async def client(origin: Origin) -> AsyncIterator[Client]:
 def client_for(port: int, **more: int) -> Client:
     """A client that may reach a port of this machine."""
     settings = Settings(egress_ports=(port,), egress_private=LOOPBACK, **more)
-    return Client(settings, resolve, [HostRules()], Meter())
+    return Client(settings, resolve, [HostRules()], Unmetered())
 
 
 def get(url: str, method: str = "GET", **more: object) -> OutgoingRequest:

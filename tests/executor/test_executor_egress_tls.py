@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from executor_origin import ok
+from executor_origin import LOOPBACK, Unmetered, ok
 
 from cloister.settings import Settings
 from executor.egress import client as client_module
@@ -19,18 +19,6 @@ from executor.egress.client import Client
 from executor.egress.guard import HostRules
 from executor.egress.redirects import OutgoingRequest
 from executor.egress.response import FetchFailed
-
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
-
-
-class Meter:
-    """Counts nothing."""
-
-    def begin(self) -> None:
-        pass
-
-    def end(self, method: str, url: str, status: int, wall_ms: float) -> None:
-        pass
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -130,7 +118,7 @@ async def over_tls(shown: ssl.SSLContext, host: str) -> tuple[bytes, list[str | 
 async def fetched(url: str, port: int) -> bytes:
     """The body at a URL."""
     settings = Settings(egress_ports=(port,), egress_private=LOOPBACK)
-    client = Client(settings, resolve, [HostRules()], Meter())
+    client = Client(settings, resolve, [HostRules()], Unmetered())
     try:
         response = await client.fetch(OutgoingRequest(url=url, headers=[]))
         return await response.body.read()
