@@ -199,6 +199,10 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     namespace: str
     script: str | None = None
     hostname: str | None = None
+EVERY_HOSTNAME = "*"
+"""In place of a hostname: any may lead elsewhere."""
+
+
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

@@ -199,6 +199,9 @@ class Settings:
         "Who is asked for the DNS records that prove a custom hostname: a name server, HOST:PORT, "
         "or module:Class. This machine's resolvers if empty.",
     )
+    hostnames: int = _setting(
+        100_000, "Custom hostnames that an account may have; then 403. 0: any number.", _whole
+    )
     api_requests: int = _setting(
         1_200, "Requests to the API that a token may make in 5 minutes; then 429. 0: any.", _whole
     )

@@ -4,23 +4,27 @@ pending until its ownership is proved, and serves nothing before.
 Beside the product's fields, ``namespace`` and ``script`` say which worker a hostname leads to.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, get_args
 
 import msgspec
 from flask import Blueprint, Response
 from msgspec import UNSET, UnsetType
 
 from cloister.registry import HostnameView
+from cloister.registry.hostname_filter import HostnameFilter
 from cloister.registry.views import HostnameStatus
-from control import bodies, envelope, fields
+from control import bodies, envelope, fields, hostname_ssl, origins
 from control.errors import (
+    FILTER_BESIDE_ID,
     HOSTNAME_DUPLICATE,
     HOSTNAME_NOT_FOUND,
     METADATA_TOO_LARGE,
     MISSING_PARAMETER,
+    ORIGIN_INVALID,
     Refused,
     translated,
 )
+from control.hostname_ssl import SSL_STATUSES
 from control.house import house
 from control.operation import JSON, operation
 from control.paths import namespace_of
@@ -35,46 +39,16 @@ ONE = f"{BASE}/<id:custom_hostname_id>"
 
 METADATA_BYTES = 4 * 1024
 STATUSES: tuple[str, ...] = get_args(HostnameStatus)
-SSL_STATUSES = {
-    "active": ("active",),
-    "pending_validation": ("pending", "moved"),
-    "inactive": ("deleted", "blocked"),
-}
-OnOff = Literal["on", "off"]
-
-
-class SslSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is wished for; what TLS is like is the proxy's matter."""
-
-    http2: OnOff | None = None
-    min_tls_version: Literal["1.0", "1.1", "1.2", "1.3"] | None = None
-    tls_1_3: OnOff | None = None
-    early_hints: OnOff | None = None
-    ciphers: list[str] | None = None
-
-
-class Ssl(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is asked of the certificate. Your own is given to the proxy, not here."""
-
-    method: Literal["http", "txt"] | None = None
-    type: Literal["dv"] | None = None
-    settings: SslSettings | None = None
-    bundle_method: Literal["ubiquitous", "optimal", "force"] | None = None
-    certificate_authority: Literal["digicert", "google", "lets_encrypt", "ssl_com"] | None = None
-    wildcard: bool | None = None
-    custom_certificate: None = None
-    custom_key: None = None
-    custom_csr_id: None = None
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be different. There are no other origins here."""
+    """What is to be different. An origin is a worker, by its name under the platform's domain."""
 
     custom_metadata: dict[str, str] | UnsetType | None = UNSET
-    ssl: Ssl | None = None
+    ssl: hostname_ssl.Ssl | None = None
     namespace: names.Name | None = None
     script: names.Name | None = None
-    custom_origin_server: None = None
+    custom_origin_server: str | None = None
     custom_origin_sni: None = None
 
 
@@ -99,31 +73,17 @@ class HttpVerification(msgspec.Struct, frozen=True, kw_only=True):
     http_body: str
 
 
-class ShownSsl(msgspec.Struct, frozen=True, kw_only=True):
-    """Certificates are had by the proxy, on demand, once the hostname is active."""
-
-    id: str
-    status: Literal["active", "pending_validation", "inactive"]
-    method: str
-    settings: dict[str, Any]
-    bundle_method: str
-    wildcard: bool
-    certificate_authority: str | None
-    type: str = "dv"
-    validation_records: list[dict[str, Any]] = []
-    validation_errors: list[dict[str, Any]] = []
-
-
 class CustomHostname(msgspec.Struct, frozen=True, kw_only=True):
     """The product's fields, then ours."""
 
     id: str
     hostname: str
     status: HostnameStatus
-    ssl: ShownSsl
+    ssl: hostname_ssl.ShownSsl
     custom_metadata: dict[str, str]
     verification_errors: list[str]
     created_at: envelope.Time
+    custom_origin_server: str | UnsetType
     ownership_verification: Verification | UnsetType
     ownership_verification_http: HttpVerification | UnsetType
     namespace: str | None
@@ -155,6 +115,9 @@ FILTER: fields.Query = {
     "hostname_status": fields.Text(),
     "ssl_status": fields.Text(),
     "wildcard": fields.Choice(("", "true", "false")),
+    "certificate_authority": fields.Text(),
+    "custom_origin_server": fields.Text(),
+    "ssl": fields.Choice(("", "0", "1")),
     "order": fields.Choice(("", "ssl", "ssl_status")),
     "direction": fields.Choice(("asc", "desc")),
 }
@@ -172,9 +135,10 @@ def create(zone_id: str, body: bodies.Body[NewHostname]) -> Response:
             zone_id,
             said.hostname,
             metadata=metadata,
-            ssl=_ssl(said.ssl, {}),
+            ssl=hostname_ssl.asked(said.ssl, {}),
             wildcard=bool(said.ssl and said.ssl.wildcard),
             target=target,
+            quota=house().settings.hostnames,
         )
     house().checker.wake()
     return envelope.success(shape(made))
@@ -185,20 +149,21 @@ def create(zone_id: str, body: bodies.Body[NewHostname]) -> Response:
 def list_some(zone_id: str, page: int, per_page: int, **said: str) -> Response:
     """Those that meet all that is asked for, page by page."""
     exact = said["hostname"] or said["hostname.exact"]
-    statuses = STATUSES
-    if said["hostname_status"]:
-        statuses = (said["hostname_status"],)
-    if said["ssl_status"]:
-        also = SSL_STATUSES.get(said["ssl_status"], ())
-        statuses = tuple(each for each in statuses if each in also)
-    found = house().registry.hostnames.page(
-        zone_id,
+    if said["id"] and (exact or said["hostname.contain"] or said["hostname.startsWith"]):
+        raise Refused(FILTER_BESIDE_ID, pointer="/id")
+    wanted = HostnameFilter(
         exact=exact and exact.lower().removesuffix("."),
         contain=said["hostname.contain"],
         prefix=said["hostname.startsWith"],
         hostname_id=said["id"],
-        statuses=None if statuses is STATUSES else statuses,
+        statuses=_statuses(said),
         wildcard=said["wildcard"] == "true" if said["wildcard"] else None,
+        certificate_authority=said["certificate_authority"],
+        target=_origin_wanted(said["custom_origin_server"]),
+    )
+    found = house().registry.hostnames.page(
+        zone_id,
+        wanted,
         page=page,
         per_page=per_page,
         order="status" if said["order"] == "ssl_status" else "created_at",
@@ -228,7 +193,7 @@ def edit(zone_id: str, custom_hostname_id: str, body: bodies.Body[Changes]) -> R
             zone_id,
             custom_hostname_id,
             metadata=metadata,
-            ssl=_ssl(said.ssl, present.ssl),
+            ssl=hostname_ssl.asked(said.ssl, present.ssl),
             wildcard=said.ssl.wildcard if said.ssl else None,
             target=target,
         )
@@ -253,10 +218,11 @@ def shape(found: HostnameView) -> CustomHostname:
         id=found.id,
         hostname=found.hostname,
         status=found.status,
-        ssl=_shown_ssl(found),
+        ssl=hostname_ssl.shown(found),
         custom_metadata=found.metadata,
         verification_errors=found.errors,
         created_at=envelope.timestamp(found.created_at),
+        custom_origin_server=_origin(found),
         ownership_verification=txt,
         ownership_verification_http=http,
         namespace=found.namespace,
@@ -275,20 +241,6 @@ def proofs(found: HostnameView) -> tuple[Verification | UnsetType, HttpVerificat
     )
 
 
-def _shown_ssl(found: HostnameView) -> ShownSsl:
-    asked = found.ssl
-    status = next(name for name, of in SSL_STATUSES.items() if found.status in of)
-    return ShownSsl(
-        id=found.id,
-        status=status,  # type: ignore[arg-type]  # the keys are just those
-        method=asked.get("method", "http"),
-        settings=asked.get("settings", {}),
-        bundle_method=asked.get("bundle_method", "ubiquitous"),
-        wildcard=found.wildcard,
-        certificate_authority=asked.get("certificate_authority"),
-    )
-
-
 def _mine(zone_id: str, hostname_id: str) -> HostnameView:
     with translated(HOSTNAME_NOT_FOUND):
         return house().registry.hostnames.find(zone_id, hostname_id)
@@ -303,15 +255,37 @@ def _metadata(said: Changes) -> dict[str, str] | None:
     return said.custom_metadata or {}
 
 
-def _ssl(said: Ssl | None, present: dict[str, Any]) -> dict[str, Any] | None:
-    if said is None:
+def _statuses(said: dict[str, str]) -> tuple[str, ...] | None:
+    """Those that are wanted; None for any."""
+    wanted = (said["hostname_status"],) if said["hostname_status"] else STATUSES
+    also = SSL_STATUSES.get(said["ssl_status"], ()) if said["ssl_status"] else STATUSES
+    if wanted == also == STATUSES and said["ssl"] != "0":
         return None
-    asked: dict[str, Any] = msgspec.to_builtins(said)
-    asked.pop("wildcard", None)
-    return {**present, **asked}
+    # Each hostname that is active can be had with TLS, as the proxy will get it a certificate.
+    return () if said["ssl"] == "0" else tuple(each for each in also if each in wanted)
+
+
+def _origin_wanted(origin: str | None) -> tuple[str, str] | None:
+    if origin is None:
+        return None
+    # What is no worker's name is no hostname's origin.
+    return origins.target_of(origin, house().settings) or ("", "")
+
+
+def _origin(found: HostnameView) -> str | UnsetType:
+    if found.namespace is None or found.script is None:
+        return UNSET
+    return origins.origin_of(found.namespace, found.script, house().settings)
 
 
 def _target(account_id: str, said: Changes) -> tuple[str, str] | None:
+    if said.custom_origin_server is not None:
+        settings, pointer = house().settings, "/custom_origin_server"
+        target = origins.wanted(said.custom_origin_server, settings, pointer)
+        if (said.namespace or target[0], said.script or target[1]) != target:
+            raise Refused(ORIGIN_INVALID, "It is another Worker than script.", pointer=pointer)
+        namespace_of(account_id, target[0])
+        return target
     if said.namespace is None and said.script is None:
         return None
     for name, value in (("namespace", said.namespace), ("script", said.script)):

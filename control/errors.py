@@ -92,10 +92,15 @@ BAD_BINDING_TYPE = Problem(100153, 400, "A binding has an unknown type.")
 
 ZONE_NOT_FOUND = Problem(1001, 404, "The zone does not exist.")
 METADATA_TOO_LARGE = Problem(1401, 400, "custom_metadata has more than 4 KB as JSON.")
+HOSTNAME_QUOTA = Problem(1405, 403, "Quota exceeded.")
 HOSTNAME_TAKEN = Problem(1406, 409, "Another account has this hostname.")
 HOSTNAME_DUPLICATE = Problem(1406, 409, "Duplicate custom hostname found.")
 HOSTNAME_INVALID = Problem(1407, 400, "This cannot be a custom hostname.")
+ORIGIN_INVALID = Problem(1415, 400, "This cannot be an origin: it is no Worker's name.")
+ORIGIN_NOT_FOUND = Problem(1421, 400, "The origin does not exist: there is no such Worker.")
 HOSTNAME_NOT_FOUND = Problem(1436, 404, "The custom hostname was not found.")
+FILTER_BESIDE_ID = Problem(1438, 400, "No other filter may stand beside id.")
+NO_FALLBACK = Problem(1551, 404, "There is no fallback origin.")
 
 KV_KEY_NOT_FOUND = Problem(10009, 404, "get: 'key not found'")
 KV_NAMESPACE_NOT_FOUND = Problem(10013, 404, "list keys: 'namespace not found'")
@@ -150,6 +155,7 @@ TABLE: dict[int, Problem] = {
         TOO_MANY_TAGS,
         NAMESPACE_NOT_FOUND,
         HOSTNAME_INVALID,
+        HOSTNAME_QUOTA,
     )
 }
 """What the ground floor's :class:`Invalid` may carry as its code."""

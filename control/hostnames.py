@@ -79,7 +79,11 @@ def put(account_id: str, hostname: str, body: bodies.Body[HostnameTarget]) -> Re
     namespace_of(account_id, target.namespace)
     with translated(SCRIPT_NOT_FOUND, HOSTNAME_TAKEN):
         made = house().registry.hostnames.put(
-            account_id, hostname, namespace=target.namespace, script=script
+            account_id,
+            hostname,
+            namespace=target.namespace,
+            script=script,
+            quota=house().settings.hostnames,
         )
     house().checker.wake()
     return envelope.success(_shape(made))

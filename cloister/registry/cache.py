@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from cloister.messages import Changed
+from cloister.messages import EVERY_HOSTNAME, Changed
 from cloister.registry.hostname_names import may_be_hostname
 from cloister.registry.notes import ChangeListener
 from cloister.registry.registry import Registry
@@ -159,6 +159,8 @@ class RouteCache:
             self._namespaces.clear()
             self._hostnames.clear()
             self._bundles.clear()
+        elif changed.hostname == EVERY_HOSTNAME:
+            self._hostnames.clear()
         elif changed.hostname is not None:
             self._hostnames.drop(changed.hostname)
         elif changed.script is None:

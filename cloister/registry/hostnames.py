@@ -7,13 +7,16 @@ be meant.
 
 from typing import Any, Literal, cast
 
-from sqlalchemy import Select, bindparam, false, func, or_, select, text
+from sqlalchemy import Select, bindparam, func, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased
 
 from cloister.errors import Conflict, Invalid, NotFound
 from cloister.registry.claims import Claims, noted, pend
 from cloister.registry.cursors import decode_cursor, encode_cursor
 from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.fallbacks import FallbackOrigin, Fallbacks
+from cloister.registry.hostname_filter import HostnameFilter
 from cloister.registry.hostname_names import canonical_hostname, is_ours
 from cloister.registry.models import Account, Hostname, Namespace
 from cloister.registry.names import new_id, new_uuid
@@ -22,15 +25,26 @@ from cloister.registry.views import HostnameRoute, HostnameStatus, HostnameView,
 
 LIST_LIMIT = 1_000
 LARGEST_PAGE = 1_000_000
+QUOTA_EXCEEDED = 1405
 
 Target = tuple[str, str]
 """Namespace and script."""
 
 # Said as they stand, so that the index of active names serves them.
 _ACTIVE = text("custom_hostnames.status = 'active'")
+_ELSE = aliased(Namespace)
 _ROUTE = (
-    select(Hostname.hostname, Namespace.name, Hostname.script, Hostname.custom_metadata)
+    select(
+        Hostname.hostname,
+        Namespace.name,
+        Hostname.script,
+        Hostname.custom_metadata,
+        _ELSE.name,
+        FallbackOrigin.script,
+    )
     .outerjoin(Namespace, Hostname.namespace_id == Namespace.id)
+    .outerjoin(FallbackOrigin, FallbackOrigin.account_id == Hostname.account_id)
+    .outerjoin(_ELSE, FallbackOrigin.namespace_id == _ELSE.id)
     .where(Hostname.hostname == bindparam("hostname"), _ACTIVE)
 )
 _ROUTE_BELOW = _ROUTE.where(Hostname.wildcard)
@@ -42,12 +56,14 @@ class Hostnames:
 
     Attributes:
         claims: what becomes of those that are to be proved.
+        fallbacks: where those lead that name no worker.
     """
 
     def __init__(self, database: Database, domain: str) -> None:
         self._database = database
         self._domain = domain
         self.claims = Claims(database, domain)
+        self.fallbacks = Fallbacks(database)
 
     def create(
         self,
@@ -58,11 +74,12 @@ class Hostnames:
         ssl: dict[str, Any] | None = None,
         wildcard: bool = False,
         target: Target | None = None,
+        quota: int = 0,
     ) -> HostnameView:
         """Claim a hostname. It is pending until it is proved.
 
         Raises:
-            Invalid: it may not be one.
+            Invalid: it may not be one, or the account has its ``quota`` (0 is none) of them.
             Conflict: the account has it already.
             NotFound: the account has no such namespace, or the namespace no such script.
         """
@@ -70,6 +87,7 @@ class Hostnames:
         with self._database.write() as work:
             if work.scalar(_mine(account_id).where(Hostname.hostname == name)) is not None:
                 raise Conflict(f"The hostname {name!r} has been added already.")
+            _leave_room(work, account_id, quota)
             row = _new(account_id, name)
             row.custom_metadata = metadata or {}
             row.ssl = ssl or {}
@@ -78,18 +96,20 @@ class Hostnames:
             _lead(work, row, target)
         return self.get(account_id, name)
 
-    def put(self, account_id: str, hostname: str, *, namespace: str, script: str) -> HostnameView:
+    def put(
+        self, account_id: str, hostname: str, *, namespace: str, script: str, quota: int = 0
+    ) -> HostnameView:
         """Make a hostname lead to a script, wherever in this account it led before, and vouch for
         it if the account may.
 
         Raises:
-            Invalid: it may not be one.
+            Invalid: it may not be one, or the account has its ``quota`` (0 is none) of them.
             Conflict: it is active for another account.
             NotFound: the account has no such namespace, or the namespace no such script.
         """
         name = canonical_hostname(hostname, self._domain)
         with self._database.write() as work:
-            row = _claimed(work, account_id, name)
+            row = _claimed(work, account_id, name, quota)
             _lead(work, row, (namespace, script))
             if row.status != "active" and _is_only_account(work):
                 row.status, row.vouched = "active", True
@@ -161,48 +181,31 @@ class Hostnames:
             items=items, cursor=encode_cursor(items[-1].hostname.encode()) if more else None
         )
 
+    def count(self, account_id: str) -> int:
+        """How many the account has, whatever became of them."""
+        with self._database.read() as session:
+            return _count(session, account_id)
+
     def page(
         self,
         account_id: str,
+        wanted: HostnameFilter,
         *,
-        exact: str | None = None,
-        contain: str | None = None,
-        prefix: str | None = None,
-        hostname_id: str | None = None,
-        statuses: "tuple[str, ...] | None" = None,
-        wildcard: bool | None = None,
         page: int = 1,
         per_page: int = 20,
         order: Literal["created_at", "status"] = "created_at",
         direction: Literal["asc", "desc"] = "asc",
     ) -> Numbered[HostnameView]:
-        """One page of those that meet every condition given, and how many there are."""
-        meets = [Hostname.account_id == account_id]
-        if exact is not None:
-            meets.append(Hostname.hostname == exact)
-        if contain is not None:
-            meets.append(Hostname.hostname.contains(contain, autoescape=True))
-        if prefix is not None:
-            meets.append(Hostname.hostname.startswith(prefix, autoescape=True))
-        if hostname_id is not None:
-            meets.append(Hostname.id == hostname_id)
-        if statuses is not None:
-            meets.append(self._of_status(statuses))
-        if wildcard is not None:
-            meets.append(Hostname.wildcard == wildcard)
+        """One page of those that are wanted, and how many there are."""
+        query = _of_account(account_id).where(*wanted.conditions(self._domain))
         first = Hostname.status if order == "status" else Hostname.created_at
         by = [column.desc() if direction == "desc" else column for column in (first, Hostname.id)]
-        query = (
-            _joined()
-            .where(*meets)
-            .order_by(*by)
-            .offset((min(page, LARGEST_PAGE) - 1) * per_page)
-            .limit(per_page)
-        )
+        start = (min(page, LARGEST_PAGE) - 1) * per_page
+        ids = query.with_only_columns(Hostname.id).subquery()
         with self._database.read() as session:
-            total = session.scalar(select(func.count()).select_from(Hostname).where(*meets)) or 0
-            items = [self._view(row, name) for row, name in session.execute(query)]
-        return Numbered(items=items, total=total)
+            total = session.scalar(select(func.count()).select_from(ids)) or 0
+            rows = session.execute(query.order_by(*by).offset(start).limit(per_page))
+            return Numbered(items=[self._view(row, name) for row, name in rows], total=total)
 
     def get(self, account_id: str, hostname: str) -> HostnameView:
         """Find one by its name.
@@ -243,7 +246,9 @@ class Hostnames:
         found = self._database.row(query, {"hostname": hostname[2 * below :]}, wait=wait)
         if found is None:
             return None
-        name, namespace, script, metadata = found
+        name, namespace, script, metadata, else_namespace, else_script = found
+        if script is None and not metadata.get("worker"):
+            namespace, script = else_namespace, else_script
         return HostnameRoute(
             hostname=name, namespace=namespace or "", script=script or "", metadata=metadata
         )
@@ -266,13 +271,6 @@ class Hostnames:
             noted(work, row)
             work.delete(row)
         return True
-
-    def _of_status(self, statuses: tuple[str, ...]) -> Any:
-        """ "Blocked" is not written down: it is what is of the platform's domain by now."""
-        own = self._domain.lower().strip(".")
-        ours = or_(Hostname.hostname == own, Hostname.hostname.endswith(f".{own}", autoescape=True))
-        asked = Hostname.status.in_(statuses) & ~ours
-        return or_(asked, ours if "blocked" in statuses else false())
 
     def _view(self, row: Hostname, namespace: str | None) -> HostnameView:
         status = "blocked" if is_ours(row.hostname, self._domain) else row.status
@@ -312,7 +310,7 @@ def _new(account_id: str, hostname: str) -> Hostname:
     )
 
 
-def _claimed(work: Work, account_id: str, hostname: str) -> Hostname:
+def _claimed(work: Work, account_id: str, hostname: str, quota: int) -> Hostname:
     """The account's row, locked; made if missing."""
     named = Hostname.hostname == hostname
     others = select(Hostname.id).where(named, _ACTIVE, Hostname.account_id != account_id)
@@ -320,11 +318,25 @@ def _claimed(work: Work, account_id: str, hostname: str) -> Hostname:
         raise Conflict(f"The hostname {hostname!r} belongs to another account.")
     row = work.scalar(_mine(account_id).where(named).with_for_update())
     if row is None:
+        _leave_room(work, account_id, quota)
         row = _new(account_id, hostname)
         work.add(row)
     elif not row.vouched:
         pend(row)
     return row
+
+
+def _leave_room(work: Work, account_id: str, quota: int) -> None:
+    """Raises Invalid: the account has all that it may."""
+    if quota and _count(work, account_id) >= quota:
+        raise Invalid(
+            f"Quota exceeded: the account has {quota} custom hostnames.", code=QUOTA_EXCEEDED
+        )
+
+
+def _count(session: Session, account_id: str) -> int:
+    query = select(func.count()).select_from(Hostname).where(Hostname.account_id == account_id)
+    return session.scalar(query) or 0
 
 
 def _lead(work: Work, row: Hostname, target: Target | None) -> None:

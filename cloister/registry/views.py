@@ -228,6 +228,15 @@ class HostnameView(msgspec.Struct, frozen=True, kw_only=True):
 
 class HostnameRoute(msgspec.Struct, frozen=True, kw_only=True):
     """Where an active hostname leads: empty names where it leads to no script by itself."""
+class FallbackView(msgspec.Struct, frozen=True, kw_only=True):
+    """The worker that an account's hostnames lead to where they name none."""
+
+    namespace: str
+    script: str
+    created_at: int
+    updated_at: int
+
+
 
     hostname: str
     namespace: str

@@ -4,6 +4,7 @@ import ipaddress
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import cloudflare
@@ -129,6 +130,126 @@ def test_filters_order_and_pages(sdk: Cloudflare, registry: Registry) -> None:
     assert listed(wildcard=False, ssl_status="pending_validation") == ["c", "a", "b"]
     assert sorted(listed(hostname_status="pending", order="ssl_status")) == sorted(everything)
     assert listed(hostname_status="active") == listed(ssl_status="expired") == []
+    assert listed(order="ssl", ssl=1) == everything
+    assert listed(ssl=0) == []
+    with pytest.raises(cloudflare.BadRequestError) as caught:
+        listed(id=made[1].id, hostname={"exact": "a.example.org"})
+    assert caught.value.errors[0].code == 1438
+
+
+def test_filters_by_what_was_asked(sdk: Cloudflare, worker: str) -> None:
+    """By the authority of its certificate, and by the worker that it leads to."""
+    create = sdk.custom_hostnames.create
+    create(zone_id=ACCOUNT, hostname=NAME, ssl={**SSL, "certificate_authority": "lets_encrypt"})
+    led = create(zone_id=ACCOUNT, hostname="a.example.org", custom_origin_server=worker)
+    assert (led.custom_origin_server, led.ssl.hosts) == (worker, ["a.example.org"])
+
+    def listed(**said: Any) -> list[str]:
+        return [item.hostname for item in sdk.custom_hostnames.list(zone_id=ACCOUNT, **said)]
+
+    assert listed(certificate_authority="lets_encrypt") == [NAME]
+    assert listed(certificate_authority="google") == []
+    assert listed(custom_origin_server=worker) == ["a.example.org"]
+    assert listed(custom_origin_server="shop.production.localhost") == ["a.example.org"]
+    for other in ("other.localhost", "shop.staging.localhost", "localhost", "a.b.c.localhost"):
+        assert listed(custom_origin_server=other) == []
+
+
+@pytest.fixture
+def worker(registry: Registry) -> str:
+    """The name of one that is there."""
+    namespace = registry.namespaces.get(ACCOUNT, "production").id
+    registry.scripts.put_version(namespace, "shop", NewVersion(digest="0" * 64, main_module="m.py"))
+    return "shop.localhost"
+
+
+def test_fallback_origin(sdk: Cloudflare, registry: Registry, worker: str) -> None:
+    """Hostnames that name no worker lead to it, while there is one: set, changed, deleted, and
+    gone with its worker. Whatever names a worker leads there."""
+    resolve, origins = registry.hostnames.resolve, sdk.custom_hostnames.fallback_origin
+    for name, metadata in ((NAME, {}), ("meta.example.org", {"worker": "a"})):
+        registry.hostnames.create(ACCOUNT, name, metadata=metadata)
+    registry.hostnames.create(OTHER_ACCOUNT, "other.example.org")
+    while (claim := registry.hostnames.claims.take()) is not None:
+        registry.hostnames.claims.conclude(claim, "proved", [])
+
+    def where(name: str) -> str:
+        found = resolve(name)
+        assert found is not None
+        return found.script
+
+    with pytest.raises(cloudflare.NotFoundError):
+        origins.get(zone_id=ACCOUNT)
+    made = origins.update(zone_id=ACCOUNT, origin="Shop.Production.LOCALHOST.")
+    assert (made.origin, made.status, made.errors) == (worker, "active", [])
+    assert origins.get(zone_id=ACCOUNT).to_dict() == made.to_dict()
+    assert [where(f"{x}.example.org") for x in ("shop", "meta", "other")] == ["shop", "", ""]
+    assert origins.update(zone_id=ACCOUNT, origin=worker).created_at == made.created_at
+    assert origins.delete(zone_id=ACCOUNT).origin == worker
+    assert where(NAME) == ""
+    with pytest.raises(cloudflare.NotFoundError):
+        origins.delete(zone_id=ACCOUNT)
+    origins.update(zone_id=ACCOUNT, origin=worker)
+    namespace = registry.namespaces.get(ACCOUNT, "production").id
+    registry.scripts.delete(namespace, "shop")
+    assert where(NAME) == ""
+    with pytest.raises(cloudflare.NotFoundError):
+        origins.get(zone_id=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("origin", "refusal"),
+    [
+        ("example.org", (400, 1415)),
+        ("localhost", (400, 1415)),
+        ("a.b.c.localhost", (400, 1415)),
+        ("none.localhost", (400, 1421)),
+        ("shop.none.localhost", (404, 100119)),
+        ("shop.theirs.localhost", (404, 100119)),
+        (7, (400, 10004)),
+        (None, (400, 10003)),
+    ],
+)
+@pytest.mark.usefixtures("worker")
+def test_no_fallback(
+    zone: httpx.Client, registry: Registry, origin: object, refusal: tuple[int, int]
+) -> None:
+    """What is no worker of the account's is refused, and nothing is set."""
+    theirs = registry.namespaces.create(OTHER_ACCOUNT, "theirs").id
+    registry.scripts.put_version(theirs, "shop", NewVersion(digest="0" * 64, main_module="m.py"))
+    body = {} if origin is None else {"origin": origin}
+    assert fault(zone.put("/fallback_origin", json=body)) == refusal
+    assert fault(zone.get("/fallback_origin")) == (404, 1551)
+    if isinstance(origin, str):
+        body = {"hostname": NAME, "custom_origin_server": origin}
+        refused = fault(zone.post("", json=body))
+        assert refused == ((404, 1436) if refusal == (400, 1421) else refusal)
+        assert zone.get("").json()["result"] == []
+
+
+class TestQuota:
+    """Custom hostnames up to the operator's number, by either way."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return replace(settings, hostnames=2)
+
+    def test_it_holds(self, sdk: Cloudflare, zone: httpx.Client, url: str, worker: str) -> None:
+        """Up to it each is claimed; then none, until one is deleted."""
+        create, by_name = sdk.custom_hostnames.create, "/accounts/%s/workers/dispatch/hostnames/%s"
+        first = create(zone_id=ACCOUNT, hostname="a.example.org", custom_origin_server=worker)
+        create(zone_id=ACCOUNT, hostname="b.example.org")
+        quota = sdk.custom_hostnames.quota.get(zone_id=ACCOUNT)
+        assert (quota.allocated, quota.hard_cap, quota.used, quota.exceeded) == (2, 2, 2, False)
+        assert fault(zone.post("", json={"hostname": "c.example.org"})) == (403, 1405)
+        target = {"namespace": "production", "script": "shop"}
+        path = f"{url}/client/v4" + by_name % (ACCOUNT, "c.example.org")
+        assert fault(zone.put(path, json=target)) == (403, 1405)
+        path = f"{url}/client/v4" + by_name % (ACCOUNT, "b.example.org")
+        assert zone.put(path, json=target).is_success
+        sdk.custom_hostnames.delete(first.id, zone_id=ACCOUNT)
+        create(zone_id=ACCOUNT, hostname="c.example.org")
+        assert sdk.custom_hostnames.quota.get(zone_id=ACCOUNT).used == 2
 
 
 @pytest.mark.parametrize(
@@ -141,7 +262,7 @@ def test_filters_order_and_pages(sdk: Cloudflare, registry: Registry) -> None:
         ({"hostname": "10.0.0.1"}, (400, 1407)),
         ({"hostname": NAME, "custom_metadata": {"a": 1}}, (400, 10004)),
         ({"hostname": NAME, "custom_metadata": {"a": "x" * 4096}}, (400, 1401)),
-        ({"hostname": NAME, "custom_origin_server": "a.example"}, (400, 10004)),
+        ({"hostname": NAME, "custom_origin_server": "a.example"}, (400, 1415)),
         ({"hostname": NAME, "ssl": {"method": "email"}}, (400, 10004)),
         ({"hostname": NAME, "ssl": {"custom_key": "-----BEGIN"}}, (400, 10004)),
         ({"hostname": NAME, "script": "shop"}, (400, 10003)),

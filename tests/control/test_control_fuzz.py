@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from cloister.registry import NewVersion, Registry
+from cloister.registry.hostname_filter import HostnameFilter
 from cloister.settings import Settings
 
 ACCOUNT = "a" * 32
@@ -160,7 +161,7 @@ class World:
         self.registry.hostnames.put(ACCOUNT, HOSTNAME, namespace=NAMESPACE, script=SCRIPT)
         if not self.registry.r2.list(ACCOUNT, contains=BUCKET).items:
             self.registry.r2.create(ACCOUNT, BUCKET, location="weur", storage_class="Standard")
-        held = self.registry.hostnames.page(ACCOUNT, exact=CUSTOM_HOSTNAME).items
+        held = self.registry.hostnames.page(ACCOUNT, HostnameFilter(exact=CUSTOM_HOSTNAME)).items
         custom = held[0] if held else self.registry.hostnames.create(ACCOUNT, CUSTOM_HOSTNAME)
         stores = self.registry.kv.namespaces.list(ACCOUNT).items
         store = stores[0] if stores else self.registry.kv.namespaces.create(ACCOUNT, "store")

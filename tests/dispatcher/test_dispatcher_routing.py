@@ -129,6 +129,11 @@ def test_metadata_names_the_worker(dispatcher: Dispatcher) -> None:
     assert dispatcher.request("meta.test", shown).body == made.token.encode()
     hostnames.edit(account, made.id, metadata={})
     eventually(lambda: dispatcher.request("meta.test", "/a").status == 404, "it leads nowhere")
+    hostnames.fallbacks.put(account, namespace="staging", script="echo")
+    eventually(lambda: dispatcher.request("meta.test", "/a").status == 200, "it leads somewhere")
+    assert dispatcher.request("meta.test", "/a").json()["namespace"] == "staging"
+    hostnames.fallbacks.delete(account)
+    eventually(lambda: dispatcher.request("meta.test", "/a").status == 404, "nowhere any more")
     hostnames.discard(account, made.id)
 
 

@@ -20,6 +20,7 @@ from cloister.registry import (
     open_registry,
 )
 from cloister.registry.claims import DAY_MS, HOUR_MS, MINUTE_MS, Claim
+from cloister.registry.hostname_filter import HostnameFilter
 from cloister.settings import Settings
 
 WAIT_S = 20
@@ -217,7 +218,7 @@ def test_the_platform_called_so(settings: Settings, account: str, registry: Regi
     assert renamed.hostnames.claims.take() is None
 
     def of(*statuses: str) -> list[str]:
-        found = renamed.hostnames.page(account, statuses=statuses).items
+        found = renamed.hostnames.page(account, HostnameFilter(statuses=statuses)).items
         return [item.hostname for item in found]
 
     assert (of("blocked"), of("pending")) == ([NAME], ["example.com"])
@@ -231,7 +232,7 @@ def test_twice_is_once_too_often(registry: Registry, account: str, namespace: st
         registry.hostnames.create(account, NAME.upper())
     with pytest.raises(NotFound):
         registry.hostnames.create(account, "b.example", target=("production", "none"))
-    assert registry.hostnames.page(account).total == 1
+    assert registry.hostnames.page(account, HostnameFilter()).total == 1
 
 
 def test_names_below(registry: Registry, account: str, other: str, clock: Clock) -> None:
