@@ -2,8 +2,11 @@
 
 Keys are ordered by their UTF-8 bytes. An expired pair reads as missing at once; each write of a
 pair that expires deletes a few that have, so that they do not gather (:meth:`Kv.purge` deletes
-more). Nothing here asks whose namespace it is: that is settled when a worker is uploaded with a
-binding to it, and by :class:`KvNamespaces` for the API.
+more). A database that is a file answers sooner than a cache would; what another server has is read
+through :class:`KvCache`.
+
+Nothing here asks whose namespace it is: that is settled when a worker is uploaded with a binding to
+it, and by :class:`KvNamespaces` for the API.
 """
 
 import builtins
@@ -12,12 +15,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from cloister.errors import Invalid, NotFound
+from cloister.errors import Invalid, NotFound, NotReady
 from cloister.registry.cursors import decode_cursor, encode_cursor
-from cloister.registry.database import Database, Work
+from cloister.registry.database import Database, NearQuery, Work
+from cloister.registry.kv_cache import KvCache
 from cloister.registry.kv_namespaces import KvNamespaces
 from cloister.registry.models import KvPair
 from cloister.registry.views import KvKey, KvPut, KvValue, Page
@@ -31,10 +35,31 @@ LAST_SECOND = 2**53
 PURGED_AT_WRITE = 2
 """Expired pairs deleted for each one written that expires: more go than come."""
 
+NEAR_BYTES = 64 * 1024
+"""Largest value that is read without a wait."""
+
+SHORTEST_TTL_S = 60
+"""For so long a cached value is kept at least."""
+
 CHUNK = 500
 """Rows named in one statement."""
 
 Item = TypeVar("Item")
+
+# Built once: that takes longer than to ask the database.
+_THIS = (
+    (KvPair.namespace_id == bindparam("namespace_id"))
+    & (KvPair.key == bindparam("key"))
+    & (KvPair.expires_at.is_(None) | (KvPair.expires_at > bindparam("now")))
+)
+_ONE = select(KvPair.value, KvPair.metadata_json, KvPair.expires_at).where(_THIS)
+_NEAR = NearQuery(
+    select(
+        case((func.length(KvPair.value) <= NEAR_BYTES, KvPair.value)).label("value"),
+        KvPair.metadata_json,
+        KvPair.expires_at,
+    ).where(_THIS)
+)
 
 
 class Kv:
@@ -44,24 +69,67 @@ class Kv:
         Invalid: the key is empty, longer than 512 bytes, "." or "..".
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cache: KvCache | None = None) -> None:
         self._database = database
-        self.namespaces = KvNamespaces(database)
+        self._cache = cache
+        self.namespaces = KvNamespaces(database, cache)
 
-    def get(self, namespace_id: str, key: str) -> KvValue | None:
-        """The value, or None: no such key, expired, or no such namespace."""
-        return self.get_many(namespace_id, [key]).get(key)
+    def get(
+        self, namespace_id: str, key: str, *, ttl_s: int = SHORTEST_TTL_S, wait: bool = True
+    ) -> KvValue | None:
+        """The value, or None: no such key, expired, or no such namespace.
 
-    def get_many(self, namespace_id: str, keys: Iterable[str]) -> dict[str, KvValue]:
-        """Those of the keys that are there, all of one moment on SQLite."""
+        A cache keeps it for ``ttl_s``. Without ``wait``, only a database that is a file is asked.
+
+        Raises:
+            NotReady: the database does not answer; without ``wait`` also if it is not near, or
+                the value is large.
+        """
+        name = check_key(key)
+        if not wait:
+            return self._near(namespace_id, name)
+        if self._cache is None:
+            return self._one(namespace_id, name)
+        return self._cache.get(namespace_id, name, ttl_s, self._one)
+
+    def _near(self, namespace_id: str, key: bytes) -> KvValue | None:
+        values = {"namespace_id": namespace_id, "key": key, "now": _now_s()}
+        row = self._database.near_row(_NEAR, values)
+        if row is None:
+            return None
+        value, metadata, expires_at = row
+        if value is None:
+            raise NotReady("The value is too large to be read at once.")
+        return KvValue(value=value, metadata=metadata, expires_at=expires_at)
+
+    def _one(self, namespace_id: str, key: bytes) -> KvValue | None:
+        values = {"namespace_id": namespace_id, "key": key, "now": _now_s()}
+        row = self._database.row(_ONE, values, wait=True)
+        if row is None:
+            return None
+        value, metadata, expires_at = row
+        return KvValue(value=value, metadata=metadata, expires_at=expires_at)
+
+    def get_many(
+        self, namespace_id: str, keys: Iterable[str], *, limit_bytes: int | None = None
+    ) -> dict[str, KvValue]:
+        """Those of the keys that are there, all of one moment on SQLite.
+
+        Raises:
+            Invalid: the values together have more bytes than the limit; none was read.
+        """
         wanted = [check_key(key) for key in dict.fromkeys(keys)]
         found: dict[str, KvValue] = {}
         with self._database.read() as session:
             for chunk in _chunks(wanted):
-                query = select(KvPair).where(
-                    KvPair.namespace_id == namespace_id, KvPair.key.in_(chunk), _alive()
-                )
-                found |= {row.key.decode(): _value(row) for row in session.scalars(query)}
+                these = (KvPair.namespace_id == namespace_id) & KvPair.key.in_(chunk) & _alive()
+                if limit_bytes is not None:
+                    size = session.scalar(select(func.sum(func.length(KvPair.value))).where(these))
+                    limit_bytes -= size or 0
+                    if limit_bytes < 0:
+                        raise Invalid("The values together are too large; get fewer keys.")
+                rows = session.scalars(select(KvPair).where(these))
+                found |= {row.key.decode(): _value(row) for row in rows}
         return found
 
     def put(
@@ -109,6 +177,7 @@ class Kv:
             expiring = sum(row["expires_at"] is not None for row in rows)
             if expiring:
                 _purge(work, expiring * PURGED_AT_WRITE)
+        self._forget(namespace_id, last)
 
     def delete(self, namespace_id: str, key: str) -> None:
         """Delete a pair, which need not be there."""
@@ -121,6 +190,12 @@ class Kv:
             for chunk in _chunks(wanted):
                 mine = (KvPair.namespace_id == namespace_id) & KvPair.key.in_(chunk)
                 work.execute(delete(KvPair).where(mine))
+        self._forget(namespace_id, wanted)
+
+    def _forget(self, namespace_id: str, keys: Iterable[bytes]) -> None:
+        """What the cache has of these keys is old, now that the write is committed."""
+        if self._cache is not None:
+            self._cache.forget(namespace_id, keys)
 
     def list(
         self,

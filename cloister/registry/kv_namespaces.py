@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cloister.errors import Conflict, Invalid, NotFound
 from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.kv_cache import KvCache
 from cloister.registry.models import Account, KvNamespace
 from cloister.registry.names import check_title, new_id
 from cloister.registry.views import KvNamespaceView, Numbered
@@ -19,8 +20,9 @@ LARGEST_PAGE = 1_000_000
 class KvNamespaces:
     """Makes, renames and deletes KV namespaces."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cache: KvCache | None = None) -> None:
         self._database = database
+        self._cache = cache
 
     def create(self, account_id: str, title: str) -> KvNamespaceView:
         """Make one.
@@ -106,6 +108,8 @@ class KvNamespaces:
         with self._database.write() as work:
             row = _mine(work, account_id, namespace_id)
             work.execute(delete(KvNamespace).where(KvNamespace.id == row.id))
+        if self._cache is not None:
+            self._cache.forget_namespace(namespace_id)
 
 
 def _mine(work: Work, account_id: str, namespace_id: str) -> KvNamespace:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, inspect, select
 
 from cloister.assets.navigation import prefers_assets
+from cloister.broker import redis_client
 from cloister.messages import Changed
 from cloister.registry.accounts import Accounts
 from cloister.registry.assets import Assets
@@ -14,6 +15,7 @@ from cloister.registry.databases import Databases
 from cloister.registry.deployments import Deployments
 from cloister.registry.hostnames import Hostnames
 from cloister.registry.kv import Kv
+from cloister.registry.kv_cache import KvCache
 from cloister.registry.migrations import upgrade
 from cloister.registry.models import Namespace, Script, Version
 from cloister.registry.namespaces import Namespaces, namespace_view, outbound_rule
@@ -27,6 +29,9 @@ from cloister.registry.versions import Versions
 from cloister.registry.views import Bundle, NamespaceView, Route
 from cloister.secrets import Cipher, open_cipher
 from cloister.settings import Settings
+
+CACHE_WAIT_S = 2.0
+"""Who has to wait longer for the cache asks the database."""
 
 # Built once: that takes as long as to ask the database. As long again would take objects of it.
 _ROUTES = select(
@@ -63,9 +68,15 @@ class Registry:
     """
 
     def __init__(
-        self, database: Database, cipher: Cipher, domain: str, retention: Retention
+        self,
+        database: Database,
+        cipher: Cipher,
+        domain: str,
+        retention: Retention,
+        kv_cache: KvCache | None = None,
     ) -> None:
         self._database = database
+        self._kv_cache = kv_cache
         self.is_near = database.is_near
         self.accounts = Accounts(database)
         self.tokens = Tokens(database)
@@ -76,7 +87,7 @@ class Registry:
         self.uploads = Uploads(database)
         self.assets = Assets(database)
         self.hostnames = Hostnames(database, domain)
-        self.kv = Kv(database)
+        self.kv = Kv(database, kv_cache)
         self.r2 = R2(database)
         self.databases = Databases(database)
 
@@ -105,6 +116,8 @@ class Registry:
     def close(self) -> None:
         """Close every connection to the database."""
         self._database.close()
+        if self._kv_cache is not None:
+            self._kv_cache.close()
 
 
 def _route(row: Row[Any], split: Split | None) -> Route:
@@ -151,4 +164,6 @@ def open_registry(
     except BaseException:
         database.close()
         raise
-    return Registry(database, cipher, settings.domain, Retention.of(settings))
+    # What is near answers sooner than a cache.
+    cache = None if database.is_near else KvCache(redis_client(settings, timeout_s=CACHE_WAIT_S))
+    return Registry(database, cipher, settings.domain, Retention.of(settings), cache)

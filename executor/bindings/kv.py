@@ -1,6 +1,7 @@
 """A KV namespace: ``env.NAME.get``, ``put``, ``delete``, ``list``."""
 
 import asyncio
+import contextlib
 import functools
 import time
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from cloister.errors import CloisterError, Invalid, NotFound
-from cloister.registry.kv import METADATA_BYTES, VALUE_BYTES
+from cloister.errors import CloisterError, Invalid, NotFound, NotReady
+from cloister.registry.kv import METADATA_BYTES, SHORTEST_TTL_S, VALUE_BYTES
 from cloister.registry.views import KvValue
 from executor.bindings.asked import read
 from executor.bindings.base import Binding, Refused, Scope
@@ -20,7 +21,6 @@ OPERATIONS = 1_000
 """Of one invocation, in all its KV namespaces together."""
 
 KEYS_A_GET = 100
-SHORTEST_TTL_S = 60
 LIST_LIMIT = 1_000
 
 
@@ -59,7 +59,8 @@ _options = msgspec.msgpack.Decoder(_Options)
 
 
 class Kv(Binding):
-    """Reads and writes go to the registry's database, in threads."""
+    """A read goes to the registry's database at once where that is near; everything else in
+    threads."""
 
     def __init__(self, spec: dict[str, Any], scope: Scope) -> None:
         super().__init__(spec, scope)
@@ -79,7 +80,6 @@ class Kv(Binding):
             raise Refused("TypeError", f"A KV namespace has no method {method[:40]!r}.")
         self._count()
         asked = read(_options, options, SMALL_BYTES, f"KV {method}() takes other options")
-        _check_cache_ttl(asked.cache_ttl)
         try:
             return await operations[method](arguments, asked)
         except Invalid as exc:
@@ -95,30 +95,28 @@ class Kv(Binding):
             raise Refused("SubrequestLimit", "Too many API requests by single worker invocation.")
         self.scope.count()
 
-    async def _get(self, arguments: Raw, _options: _Options) -> Any:
+    async def _get(self, arguments: Raw, options: _Options) -> Any:
         key = _one_key(arguments)
-        value = await self.scope.in_thread(self.scope.registry.kv.get, self._id, key)
+        value = await self._read(key, _cache_ttl_s(options.cache_ttl))
         return None if value is None else self._shown(value, stream=True)
 
-    async def _get_many(self, arguments: Raw, _options: _Options) -> Any:
+    async def _read(self, key: str, ttl_s: int) -> KvValue | None:
+        kv = self.scope.registry.kv
+        if self.scope.registry.is_near:
+            with contextlib.suppress(NotReady):  # large, or the database is busy
+                return kv.get(self._id, key, wait=False)
+        found: KvValue | None = await self.scope.in_thread(kv.get, self._id, key, ttl_s=ttl_s)
+        return found
+
+    async def _get_many(self, arguments: Raw, options: _Options) -> Any:
+        _cache_ttl_s(options.cache_ttl)
         keys = read(_keys, arguments, SMALL_BYTES, "get() takes a key or a list of keys").keys
         if len(keys) > KEYS_A_GET:
             raise Refused("ValueError", f"get() takes at most {KEYS_A_GET} keys.")
+        get_many = self.scope.registry.kv.get_many
         async with self._reading_many:
-            found = await self.scope.in_thread(self._read_many, keys)
+            found = await self.scope.in_thread(get_many, self._id, keys, limit_bytes=VALUE_BYTES)
         return [self._shown(found[key], stream=False) if key in found else None for key in keys]
-
-    def _read_many(self, keys: list[str]) -> dict[str, KvValue]:
-        """One after another, so that a hundred large values are never in memory together."""
-        found: dict[str, KvValue] = {}
-        size = 0
-        for key in dict.fromkeys(keys):
-            if (value := self.scope.registry.kv.get(self._id, key)) is not None:
-                found[key] = value
-                size += len(value.value)
-            if size > VALUE_BYTES:
-                raise Invalid("The values together are too large; get fewer keys.")
-        return found
 
     def _shown(self, value: KvValue, *, stream: bool) -> dict[str, Any]:
         shown: dict[str, Any] = {}
@@ -192,10 +190,13 @@ def _whole(value: float, name: str) -> int:
     return value
 
 
-def _check_cache_ttl(ttl: float | None) -> None:
-    """Reads are never stale here, so the time is only checked."""
-    if ttl is not None and _whole(ttl, "cacheTtl") < SHORTEST_TTL_S:
+def _cache_ttl_s(ttl: float | None) -> int:
+    if ttl is None:
+        return SHORTEST_TTL_S
+    seconds = _whole(ttl, "cacheTtl")
+    if seconds < SHORTEST_TTL_S:
         raise Refused("ValueError", f"cacheTtl must be at least {SHORTEST_TTL_S}.")
+    return seconds
 
 
 def _expiration(options: _Options) -> int | None:

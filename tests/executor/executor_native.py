@@ -62,7 +62,9 @@ class NativeHost:
         self.traces = self
         self.written: list[Trace] = []
         value = KvValue(value=bytes(value_bytes), metadata=None, expires_at=None)
-        self.registry: Any = SimpleNamespace(kv=SimpleNamespace(get=lambda *_: value))
+        self.registry: Any = SimpleNamespace(
+            kv=SimpleNamespace(get=lambda *_, **__: value), is_near=False
+        )
         self._pool = pool
 
     def write(self, trace: Trace) -> None:

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.event import listen, remove
 
-from cloister.errors import Conflict, Invalid, NotFound
+from cloister.errors import Conflict, Invalid, NotFound, NotReady
 from cloister.registry import KvPut, Registry
 from cloister.registry import kv as kv_module
 from cloister.registry.cursors import encode_cursor
@@ -380,3 +380,31 @@ def test_pages_of_namespaces(registry: Registry, account: str) -> None:
     for page, per_page in ((0, 20), (1, 0), (1, 1001), (10**30, 20)):
         with pytest.raises(Invalid):
             listed(account, page=page, per_page=per_page)
+
+
+def test_reads_without_a_wait(registry: Registry, store: str, clock: list[int]) -> None:
+    """A near database answers at once, with all of a pair, if the value is small; nothing that is
+    expired. Any other refuses, and the caller waits."""
+    registry.kv.put(store, "k", b"v", metadata="1", expires_at=clock[0] + 60)
+    registry.kv.put(store, "large", bytes(kv_module.NEAR_BYTES + 1))
+    registry.kv.put(store, "just", bytes(kv_module.NEAR_BYTES))
+    if not registry.is_near:
+        with pytest.raises(NotReady):
+            registry.kv.get(store, "k", wait=False)
+        return
+    assert registry.kv.get(store, "k", wait=False) == registry.kv.get(store, "k")
+    assert registry.kv.get(store, "just", wait=False) is not None
+    assert registry.kv.get(store, "absent", wait=False) is None
+    with pytest.raises(NotReady):
+        registry.kv.get(store, "large", wait=False)
+    clock[0] += 60
+    assert registry.kv.get(store, "k", wait=False) is None
+
+
+def test_many_values_are_bounded_before_they_are_read(registry: Registry, store: str) -> None:
+    """More bytes than may be read are refused; as many are not."""
+    for key in "abc":
+        registry.kv.put(store, key, bytes(10))
+    assert len(registry.kv.get_many(store, "abc", limit_bytes=30)) == 3
+    with pytest.raises(Invalid):
+        registry.kv.get_many(store, "abc", limit_bytes=29)
