@@ -84,11 +84,12 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One request to one worker version.
+    """One request to one worker version, or one event (see ``cloister.publishing``).
 
     ``deadline`` is the wall clock in epoch seconds after which nobody waits. ``limits`` are the
     effective ones, complete. ``args`` is the free-form object of the dispatch call; ``cf`` is set
-    only in trusted namespaces.
+    only in trusted namespaces. An ``event`` is msgpack, its shape given by the ``handler``, and is
+    answered with :class:`Returned` or :class:`Failure`; with an empty ``reply_to`` with neither.
     """
 
     id: str
@@ -107,6 +108,8 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     outbound: Outbound | None = None
     args: dict[str, Any] = {}
     cf: dict[str, Any] | None = None
+    handler: str = "fetch"
+    event: bytes = b""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +157,13 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, tag="error", omit_defau
 Frame = Head | Chunk | End | Failure
 
 
+class Returned(msgspec.Struct, frozen=True, kw_only=True, tag="returned"):
+    """An event was handled. ``value`` is msgpack; its shape is given by the handler."""
+
+    id: str
+    value: bytes
+
+
 class Alive(msgspec.Struct, frozen=True, kw_only=True, tag="alive", omit_defaults=True):
     """One executor's answer to the :class:`Ask` of the same ``id``: what of it is in its hands."""
 
@@ -189,6 +199,10 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
 Note = Cancel | Credit | Ask
 
 
+EVERY_HOSTNAME = "*"
+"""In place of a hostname: any may lead elsewhere."""
+
+
 class Changed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Note to every process that caches the registry.
 
@@ -199,10 +213,6 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     namespace: str
     script: str | None = None
     hostname: str | None = None
-EVERY_HOSTNAME = "*"
-"""In place of a hostname: any may lead elsewhere."""
-
-
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -314,7 +324,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     language: Language = RESTRICTED
 
 
-Reply = Frame | CompileAnswer | DatabaseAnswer | Alive
+Reply = Frame | Returned | CompileAnswer | DatabaseAnswer | Alive
 """What a reply list holds."""
 
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)

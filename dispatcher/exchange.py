@@ -20,6 +20,7 @@ from cloister.messages import (
     Frame,
     Head,
     Invocation,
+    Returned,
     body_list,
     executor_channel,
 )
@@ -153,7 +154,7 @@ class Exchange:
         if isinstance(frame, Failure):
             self._finish()
             raise failure_of(frame.outcome, frame.message)
-        if isinstance(frame, CompileAnswer | DatabaseAnswer | Alive):
+        if isinstance(frame, Returned | CompileAnswer | DatabaseAnswer | Alive):
             raise TypeError(f"{type(frame).__name__} came to an invocation")
         return frame
 

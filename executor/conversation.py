@@ -61,6 +61,8 @@ class Conversation:
         head = isolate.whole_answer()
         if head is None or len(head.body) > min(WHOLE_BYTES, self._settings.response_body_bytes):
             return None
+        if not self._is_fetch:
+            return None
         try:
             check_head(head.status, head.headers)
         except Ended:
@@ -193,5 +195,5 @@ class Conversation:
 
     def _responded(self) -> None:
         self.is_answered = True
-        if self.watch is not None:
+        if self.watch is not None and not self._work.invoke.event:
             self.watch.allow(self._settings.wait_until_ms + BACKGROUND_SLACK_MS)

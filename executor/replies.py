@@ -12,7 +12,9 @@ from functools import partial
 from typing import Any
 
 import redis.asyncio
+from msgspec import Raw
 
+from cloister.events import MAX_VALUE_BYTES
 from cloister.link import LARGE_BYTES, Command, Link
 from cloister.mailbox import REPLY_TTL_S, push_command
 from cloister.messages import (
@@ -25,6 +27,7 @@ from cloister.messages import (
     Head,
     Headers,
     Reply,
+    Returned,
     decode_frame,
     encode,
 )
@@ -159,7 +162,7 @@ def _held_back(frames: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
 
 
 class ReplySink:
-    """One invocation's response, sent to its dispatcher."""
+    """One invocation's response, sent to whoever asked; with an empty ``reply_to`` to nobody."""
 
     def __init__(self, replies: Replies, reply_to: str, id_: str, executor_id: str) -> None:
         self._replies = replies
@@ -212,9 +215,15 @@ class ReplySink:
         """The body is complete."""
         self._send(End(id=self._id))
 
-    async def returned(self, value: Any) -> None:
-        """A dispatcher asks for responses only."""
-        raise Ended(Outcome.INTERNAL, f"a message got {type(value).__name__}, not a response")
+    async def returned(self, value: Raw) -> None:
+        """Send what is told of an event.
+
+        Raises:
+            Ended: it is more than an event's answer ever is.
+        """
+        if len(value) > MAX_VALUE_BYTES:
+            raise Ended(Outcome.EXCEEDED_RESPONSE)
+        self._send(Returned(id=self._id, value=bytes(value)))
 
     async def fail(self, ended: Ended) -> None:
         """There is no (whole) response."""
@@ -246,5 +255,6 @@ class ReplySink:
         if self._renewed is not None:
             self._renewed.set()
 
-    def _send(self, frame: Frame) -> None:
-        self._replies.send(self._reply_to, frame)
+    def _send(self, frame: Frame | Returned) -> None:
+        if self._reply_to:
+            self._replies.send(self._reply_to, frame)

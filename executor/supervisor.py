@@ -220,6 +220,8 @@ class Supervisor:
 
     def _work(self, invocation: Invocation) -> Work:
         invoke = frames.Invoke(
+            handler=invocation.handler,
+            event=invocation.event,
             entrypoint=invocation.entrypoint,
             method=invocation.method,
             url=invocation.url,

@@ -23,6 +23,7 @@ from cloister.messages import (
 )
 from cloister.outcomes import Outcome
 from executor import redaction
+from executor.events import shown as shown_event
 from executor.isolate.frames import LEVELS, Invoke
 from executor.isolate.text import MAX_LINES, cut, json_bytes, line_bytes
 
@@ -129,14 +130,15 @@ class Record:
     ) -> Trace:
         """The finished record. ``names``: namespace, script, version."""
         namespace, script, version = names
-        response = None if self.status is None else {"status": self.status}
+        if "request" in event:
+            event = {**event, "response": self.status and {"status": self.status}}
         return Trace(
             id=id_,
             script_name=script,
             dispatch_namespace=namespace,
             script_version=version,
             event_timestamp=self.event_timestamp,
-            event={**event, "response": response},
+            event=event,
             outcome=outcome,
             logs=self._logs,
             exceptions=self._exceptions,
@@ -169,6 +171,8 @@ def event_of(invoke: Invoke) -> dict[str, Any]:
     """The ``event`` of a record."""
     if invoke.handler == "fetch":
         return fetch_event(invoke.method, invoke.url, invoke.headers, invoke.cf)
+    if invoke.event:
+        return shown_event(invoke.handler, invoke.event)
     return {"rpcMethod": cut(invoke.handler, MAX_NAME_BYTES)}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from executor.isolate import frames
 from executor.isolate.calls import packed
 from executor.isolate.door import pack
+from executor.isolate.events import EVENTS
 from executor.isolate.handlers import Handlers
 from executor.isolate.invocation import Invocation, runtime
 from executor.isolate.workers.bodies import is_used, known_bytes, take_chunks
@@ -52,7 +53,7 @@ class Answer:
     async def give(self) -> None:
         """Run the handler and send its response, or its failure. Never raises."""
         try:
-            await (self._fetch() if self._invocation.frame.handler == "fetch" else self._rpc())
+            await (self._fetch() if self._invocation.frame.handler == "fetch" else self._other())
         except BaseException as error:  # noqa: BLE001 - tenant code may raise anything
             self.fail(error)
         self.given = True
@@ -74,6 +75,28 @@ class Answer:
             )
         await self._send(response)
 
+    async def _other(self) -> None:
+        await (self._event() if self._invocation.frame.event else self._rpc())
+
+    async def _event(self) -> None:
+        frame = self._invocation.frame
+        ctx = Context(frame.props)
+        event = EVENTS[frame.handler]
+        argument = event.argument(frame.event)
+        handler = self._handlers.find(frame.entrypoint, frame.handler, ctx, self._env)
+        try:
+            value = event.value(argument, await _result(handler(argument, self._env, ctx)))
+        except BaseException as error:
+            if event.rescued is None:
+                raise
+            self._return(event.rescued(argument))
+            tell_failure(error, "background")
+        else:
+            self._return(value)
+
+    def _return(self, value: Any) -> None:
+        self._invocation.channel.send(frames.Returned(value=frames.raw(value)))
+
     async def _rpc(self) -> None:
         frame = self._invocation.frame
         ctx = Context(frame.props)
@@ -81,7 +104,7 @@ class Answer:
         if not isinstance(frame.arguments, list):
             raise TypeError("The arguments cannot be read")
         value = await _result(method(*(python_from_rpc(each) for each in frame.arguments)))
-        self._invocation.channel.send(frames.Returned(value=frames.raw(python_to_rpc(value))))
+        self._return(python_to_rpc(value))
 
     async def _send(self, response: FetchResponse) -> None:
         body, channel = response._body, self._invocation.channel

@@ -12,7 +12,7 @@ Order, seen from the executor::
     -> Invoke                       then, in any order until Done:
     <- Call      -> Reply | Refusal     the isolate asks for something (fetch, env.*, stream.read)
     <- Log
-    <- Head, Chunk*, End | Failed       exactly one response
+    <- Head, Chunk*, End | Failed       exactly one response; of an RPC method or event: Returned
     <- Declined                         those sent behind this invocation are to run elsewhere
     <- Done                             waitUntil work is over; the isolate is free again
 
@@ -115,8 +115,9 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
     """Run a handler.
 
     ``handler`` is ``fetch`` or, for an RPC call through a service binding, the method's name with
-    ``arguments``: a list, which the executor passes on raw. ``env`` adds to the worker's env for
-    this invocation only (outbound parameters).
+    ``arguments``: a list, which the executor passes on raw. With an ``event`` it is that of an
+    event, see ``executor.isolate.events``. ``env`` adds to the worker's env for this invocation
+    only (outbound parameters).
     """
 
     handler: str = "fetch"
@@ -131,6 +132,7 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
     props: dict[str, Any] = {}
     cf: dict[str, Any] | None = None
     log_bytes: int = 128 * 1024
+    event: bytes = b""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag="reply"):
@@ -231,7 +233,7 @@ class End(msgspec.Struct, frozen=True, tag="end"):
 
 
 class Returned(msgspec.Struct, frozen=True, kw_only=True, tag="returned"):
-    """The value of an RPC method, instead of a response."""
+    """The value of an RPC method, or what is told of an event, instead of a response."""
 
     value: Raw
 

@@ -1,6 +1,7 @@
 """The isolate's life once the sandbox stands: one worker version, one invocation at a time."""
 
 import asyncio
+import math
 import socket
 import time
 from typing import Any, NoReturn
@@ -20,7 +21,7 @@ from executor.isolate.workers.requests import Request
 from executor.isolate.workers.responses import Response
 
 BACKGROUND_S = 30.0
-"""How long waitUntil work may go on after the response."""
+"""How long waitUntil work may go on after the response. That of an event has its wall time."""
 
 _DONE = pack(frames.Done())
 
@@ -209,13 +210,13 @@ class _Rehearsal(WorkerEntrypoint):
 async def _wait_for_background(invocation: Invocation) -> None:
     """Let waitUntil work end, and what it registers meanwhile."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + BACKGROUND_S
+    deadline = loop.time() + (math.inf if invocation.frame.event else BACKGROUND_S)
     while pending := {task for task in invocation.background if not task.done()}:
         left_s = deadline - loop.time()
         if left_s <= 0:
             runtime.log("warn", "waitUntil() tasks did not complete in time and were cancelled")
             return
-        await asyncio.wait(pending, timeout=left_s)
+        await asyncio.wait(pending, timeout=None if left_s == math.inf else left_s)
 
 
 def _tell_background_failures(invocation: Invocation) -> None:

@@ -1,0 +1,28 @@
+"""What a worker can be invoked for beside requests: the shape of each event, by its handler.
+
+An :class:`~cloister.messages.Invocation` carries an event as msgpack (:func:`encode`). Who makes an
+event and who reads it agree on the struct here; an isolate imports no more of the house than that.
+"""
+
+import msgspec
+
+SCHEDULED = "scheduled"
+
+MAX_EVENT_BYTES = 1024 * 1024
+"""Longest event."""
+
+MAX_VALUE_BYTES = 256 * 1024
+"""Longest answer to one, as msgpack."""
+
+encode = msgspec.msgpack.Encoder().encode
+
+
+class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
+    """The event of ``scheduled()``: a cron trigger fires.
+
+    ``cron`` is the expression as configured, ``scheduled_time`` the time that it stands for, in
+    epoch milliseconds.
+    """
+
+    cron: str
+    scheduled_time: int
