@@ -19,6 +19,7 @@ from cloister.registry.kv_cache import KvCache
 from cloister.registry.migrations import upgrade
 from cloister.registry.models import Namespace, Script, Version
 from cloister.registry.namespaces import Namespaces, namespace_view, outbound_rule
+from cloister.registry.objects import Objects
 from cloister.registry.r2 import R2
 from cloister.registry.retention import Retention
 from cloister.registry.rollout import Split
@@ -90,6 +91,7 @@ class Registry:
         self.kv = Kv(database, kv_cache)
         self.r2 = R2(database)
         self.databases = Databases(database)
+        self.objects = Objects(database)
 
     def resolve(self, namespace: str, script: str, *, wait: bool = True) -> Route | None:
         """The live version under this name; None if there is none."""

@@ -9,13 +9,14 @@ from sqlalchemy import Text, cast, delete, select
 from sqlalchemy.orm import Session
 
 from cloister.errors import Conflict, Invalid
-from cloister.registry import assets
+from cloister.registry import assets, object_classes
 from cloister.registry.cursors import decode_cursor, encode_cursor
 from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.deployments import Deployments
 from cloister.registry.lookups import namespace_by_id, script_row, unknown_script
 from cloister.registry.models import Namespace, Script, ScriptTag, Version
 from cloister.registry.names import check_name, check_tags, new_id
+from cloister.registry.object_classes import Migration
 from cloister.registry.rollout import WHOLE, Share, Traffic
 from cloister.registry.tags import EVERY_SCRIPT, TagFilter
 from cloister.registry.versions import Versions, view
@@ -56,17 +57,19 @@ class Scripts:
         version: NewVersion | Change,
         *,
         tags: Iterable[str] | None = None,
+        migration: Migration | None = None,
     ) -> ScriptView:
-        """Write a version and make it live alone, the script too if it is new: all or nothing.
+        """Write a version and make it live alone, the script too if it is new, and its classes of
+        objects what ``migration`` makes of them: all or nothing.
 
         Uploads of one name at the same time follow one another; the last one is live. ``tags`` None
         leaves them as they are.
 
         Raises:
-            Invalid: the name, the tags or the bindings break a rule.
+            Invalid: the name, the tags, the bindings or the migration break a rule.
         """
         change = version if callable(version) else lambda _live: version
-        return self._put(namespace_id, name, change, tags, "upload")
+        return self._put(namespace_id, name, change, tags, "upload", migration)
 
     def revise(
         self,
@@ -112,6 +115,7 @@ class Scripts:
         change: Change,
         tags: Iterable[str] | None,
         cause: Literal["upload", "change"],
+        migration: Migration | None = None,
     ) -> ScriptView:
         check_name(name, "Script name")
         wanted = None if tags is None else check_tags(tags)
@@ -122,6 +126,8 @@ class Scripts:
                 raise Invalid(TWO_ARE_LIVE, code=NOT_FULLY_DEPLOYED)
             live = work.get(Version, script.version_id)
             new = change(self._versions.uploaded(live) if live else None)
+            if migration is not None:
+                object_classes.migrate(work, namespace, script, migration)
             row = self._versions.write(work, namespace, script, new)
             alone = Traffic([Share(row.id, WHOLE)])
             self._deployments.deploy(work, namespace, script, alone, cause)

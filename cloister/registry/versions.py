@@ -8,6 +8,7 @@ from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from cloister.errors import Invalid
+from cloister.registry import object_classes
 from cloister.registry.bindings import (
     Secrets,
     check_bindings,
@@ -131,17 +132,20 @@ class Versions:
         """Add a version, which is not live by that, and drop old ones.
 
         Raises:
-            Invalid: its bindings are malformed, or name a KV namespace of another account.
+            Invalid: its bindings are malformed, or name a KV namespace of another account, or a
+                class without objects; or its code lacks a class that has some.
         """
         check_bindings(version.bindings)
         _check_kv_namespaces(work, namespace.account_id, version)
+        object_classes.check_exported(work, script, version.handlers)
+        bindings = object_classes.resolved(work, namespace, script, version.bindings)
         highest = select(func.max(Version.number)).where(Version.script_id == script.id)
-        secrets = msgspec.msgpack.encode(only_secrets(version.bindings))
+        secrets = msgspec.msgpack.encode(only_secrets(bindings))
         row = Version(
             id=(id_ := new_uuid()),
             script_id=script.id,
             number=(work.scalar(highest) or 0) + 1,
-            bindings=without_secrets(version.bindings),
+            bindings=without_secrets(bindings),
             secrets=self._cipher.seal(secrets, about=id_),
             created_at=now_ms(),
             **{name: getattr(version, name) for name in _SAME},

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
-from cloister.databases import Failed, ToProcess
+from cloister.databases import Failed
 from cloister.errors import NotReady
 from executor.databases.frames import HEADER_BYTES, MAX_ANSWER_BYTES, decode_answer, encode_ask
 
@@ -66,7 +67,7 @@ class Process:
         without: Collection[str],
         ids: tuple[int, int],
         command: Sequence[str] = COMMAND,
-    ) -> "Process":
+    ) -> Self:
         """Start the process of the database in this directory; it is open when this returns.
 
         Raises:
@@ -88,7 +89,7 @@ class Process:
             raise
         return started
 
-    async def ask(self, ask: ToProcess, seconds: float) -> bytes:
+    async def ask(self, ask: object, seconds: float) -> bytes:
         """What it answers, encoded and unread. After so many seconds it is killed.
 
         Raises:

@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import msgspec
 
@@ -47,6 +47,8 @@ MEMORY_BYTES = 256 * 1024 * 1024
 
 FILE_BYTES = DATABASE_BYTES + 1024 * 1024 * 1024
 
+Opened = TypeVar("Opened")
+
 _decode: Callable[[bytes], ToProcess] = msgspec.msgpack.Decoder(ToProcess).decode
 
 
@@ -60,7 +62,15 @@ class OwnBlock(users.Block):
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    options = _parse(arguments)
+    door, database = enclosed(parser().parse_args(arguments), lambda: Database(DATABASE))
+    serve(door, database)
+
+
+def enclosed(
+    options: argparse.Namespace, open_database: Callable[[], Opened]
+) -> tuple[socket.socket, Opened]:
+    """Take this process out of the system. Only a child returns from here, with the door and what
+    it has opened; where that fails, the door is told and the process ends."""
     os.umask(0o077)
     _move(options.door)
     seccomp.program(kernel.machine(), wall.CALLS)
@@ -77,19 +87,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             _watch(first)
         block.release()
         wall.lock_down(without, total_bytes, FILE_BYTES)
-        database = Database(DATABASE)
+        database = open_database()
     except Exception as exc:  # noqa: BLE001 - it ends here, and is told
         door.sendall(encode_answer(Failed(kind="lost", message=str(exc))))
         os._exit(EXIT_REFUSED)
-    serve(door, database)
+    return door, database
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
+    """What a database's process is told on its command line."""
     parser = argparse.ArgumentParser(prog="executor.databases.cell.main")
     parser.add_argument("--door", type=int, required=True, help="descriptor of the socket")
     parser.add_argument("--ids", type=int, nargs=2, required=True, help="first and last, for users")
     parser.add_argument("--without", default="", help="facilities accepted to be missing")
-    return parser.parse_args(arguments)
+    return parser
 
 
 def _move(door: int) -> None:
@@ -119,7 +130,7 @@ def serve(door: socket.socket, database: Database) -> NoReturn:
     """Say that the database is open, with an empty frame, and do what is asked until the door
     closes."""
     door.sendall(bytes(HEADER_BYTES))
-    while (frame := _receive(door)) is not None:
+    while (frame := receive(door)) is not None:
         door.sendall(encode_answer(answer(database, _decode(frame))))
     database.close()
     os._exit(0)
@@ -141,7 +152,7 @@ def answer(database: Database, ask: ToProcess) -> FromProcess:
         return Failed(kind=refused.kind, message=refused.message)
 
 
-def _receive(door: socket.socket) -> bytes | None:
+def receive(door: socket.socket) -> bytes | None:
     """The next frame; None when the door is closed."""
     header = _exactly(door, HEADER_BYTES)
     return header and _exactly(door, int.from_bytes(header, "big"))
