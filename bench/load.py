@@ -1,7 +1,10 @@
 """A closed-loop load generator on raw sockets: keep-alive, one request at a time a connection."""
 
 import asyncio
+import itertools
+import math
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -33,10 +36,24 @@ class Figures:
 async def measure(url: str, *, connections: int, duration_s: float) -> Figures:
     """Call ``url`` with GET from so many connections for so long."""
     target = urlsplit(url)
+    return await _closed_loop(
+        target, itertools.repeat(_request(target)), connections=connections, duration_s=duration_s
+    )
+
+
+async def each(urls: Iterable[str], *, connections: int) -> Figures:
+    """Call each of these URLs of one server once, in turn, from so many connections."""
+    targets = [urlsplit(url) for url in urls]
+    requests = iter([_request(target) for target in targets])
+    return await _closed_loop(targets[0], requests, connections=connections, duration_s=math.inf)
+
+
+async def _closed_loop(
+    target: SplitResult, requests: Iterator[bytes], *, connections: int, duration_s: float
+) -> Figures:
     loop = asyncio.get_running_loop()
-    request = _request(target)
     start = time.perf_counter()
-    clients = [_Client(request, start + duration_s) for _ in range(connections)]
+    clients = [_Client(requests, start + duration_s) for _ in range(connections)]
     for client in clients:
         await loop.create_connection(lambda it=client: it, target.hostname, target.port)
     await asyncio.gather(*(client.over for client in clients))
@@ -47,14 +64,14 @@ async def measure(url: str, *, connections: int, duration_s: float) -> Figures:
 
 
 class _Client(asyncio.Protocol):
-    """One connection of :func:`measure`. It does little, so that what it measures has the machine.
+    """One connection of a closed loop. It does little, so that what it measures has the machine.
     An answer ends by its Content-Length, or with the last chunk."""
 
-    def __init__(self, request: bytes, end: float) -> None:
+    def __init__(self, requests: Iterator[bytes], end: float) -> None:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.latencies_ms: list[float] = []
         self.failed = 0
-        self._request = request
+        self._requests = requests
         self._end = end
         self._buffer = b""
 
@@ -77,11 +94,12 @@ class _Client(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._begun = time.perf_counter()
-        if self._begun >= self._end:
+        request = next(self._requests, None) if self._begun < self._end else None
+        if request is None:
             self.over.set_result(None)
             self._transport.close()
         else:
-            self._transport.write(self._request)
+            self._transport.write(request)
 
     def _whole(self, data: bytes) -> int | None:
         """The length of the answer, once all of it is there."""

@@ -9,9 +9,8 @@ import asyncio
 import tempfile
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from load import Figures, call, measure
+from load import Figures, each, measure
 from memory import added_kb, total_kb
 from run import HELLO, cloister, deploy
 
@@ -48,9 +47,9 @@ def report(base: str, urls: list[str], directory: Path) -> None:
     asyncio.run(measure(hello, connections=CONNECTIONS, duration_s=2))
     print(line("one worker", asyncio.run(measure(hello, connections=CONNECTIONS, duration_s=4))))
     with added_kb(directory) as first:
-        print(line("first calls", asyncio.run(in_turn(urls))))
+        print(line("first calls", asyncio.run(each(urls, connections=CONNECTIONS))))
     for _ in range(PASSES):
-        print(line("in turn", asyncio.run(in_turn(urls))))
+        print(line("in turn", asyncio.run(each(urls, connections=CONNECTIONS))))
     print(
         f"memory of {len(urls)} after their first call: {first.kb / len(urls) / 1024:.2f} MiB each"
     )
@@ -58,29 +57,6 @@ def report(base: str, urls: list[str], directory: Path) -> None:
     time.sleep(IDLE_S + 2)
     given_kb = held_kb - total_kb(directory)
     print(f"given back after {IDLE_S} s without a call: {given_kb / 1024:.0f} MiB")
-
-
-async def in_turn(urls: list[str]) -> Figures:
-    """Call each once, from :data:`CONNECTIONS` connections."""
-    target = urlsplit(urls[0])
-    waiting = iter(urls)
-    latencies: list[float] = []
-    failed = [0]
-    start = time.perf_counter()
-
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection(target.hostname, target.port)
-        for url in waiting:
-            begun = time.perf_counter()
-            failed[0] += await call(reader, writer, url) != 200
-            latencies.append((time.perf_counter() - begun) * 1000)
-        writer.close()
-
-    async with asyncio.TaskGroup() as clients:
-        for _ in range(CONNECTIONS):
-            clients.create_task(client())
-    seconds = time.perf_counter() - start
-    return Figures(seconds=seconds, latencies_ms=sorted(latencies), failed=failed[0])
 
 
 def line(what: str, figures: Figures) -> str:
