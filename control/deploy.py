@@ -37,6 +37,9 @@ SLACK_BYTES = 1024 * 1024
 
 MAX_COMPLAINTS = 100
 
+CLIENTS = ("wrangler", "terraform")
+"""Those that the product tells from others."""
+
 Change = Callable[[NewVersion | None], NewVersion]
 
 
@@ -192,6 +195,7 @@ def _prepared(
     return next_version, code
 
 
+            source=client(),
 def _code(
     received: Upload, env: list[bindings.Binding], site: SiteRef | None, language: Language
 ) -> Code:
@@ -200,6 +204,12 @@ def _code(
     has_code = bool(said.main_module or received.parts) or site is None
     sites.check(site, env, said.assets, has_code=has_code)
     if has_code or site is None:
+def client() -> str:
+    """Which client asks: wrangler warns before it overwrites what another one did."""
+    name = request.headers.get("User-Agent", "").partition("/")[0]
+    return name if name in CLIENTS else "api"
+
+
         code = compiled(received, env, language)
     else:
         code = Code(
@@ -210,7 +220,8 @@ def _code(
 
 
 def patch_settings(namespace: NamespaceView, name: str, value: Any) -> ScriptView:
-    """Change what ``value`` names of a script's configuration; the code stays."""
+    """Change what ``value`` names of a script's configuration; the code stays. What is no part of a
+    version makes none."""
     said = metadata.metadata(value, ceiling(house().settings))
     if said.assets is not None:
         raise Refused(VALIDATION_FAILED, "assets come with an upload only.", pointer="/assets")
@@ -222,6 +233,9 @@ def patch_settings(namespace: NamespaceView, name: str, value: Any) -> ScriptVie
             changes["bindings"] = bindings.resolve(
                 said.bindings, said.keep_bindings, live.bindings, strict=True
             )
+    if said.is_unversioned:
+        with translated(SCRIPT_NOT_FOUND):
+            return house().registry.scripts.configure(namespace.id, name, said.kept, tags=said.tags)
         for field in ("limits", "compatibility_date", "compatibility_flags"):
             if getattr(said, field) is not None:
                 changes[field] = getattr(said, field)

@@ -8,9 +8,19 @@ from typing import Any
 
 from flask import Blueprint
 
-from control import assets, content, deployments, logs, scripts, secrets, settings, versions
+from control import (
+    assets,
+    content,
+    deployments,
+    latest,
+    logs,
+    scripts,
+    secrets,
+    settings,
+    versions,
+)
 from control.operation import View
-from control.paths import PLAIN, PLAIN_SCRIPT, PLAIN_SCRIPTS, SERVICE
+from control.paths import ACCOUNT, PLAIN, PLAIN_SCRIPT, PLAIN_SCRIPTS, SERVICE
 
 blueprint = Blueprint("plain", __name__)
 
@@ -39,6 +49,7 @@ VIEWS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("post_version", "POST", f"{PLAIN_SCRIPT}/versions", versions.post),
     ("list_versions", "GET", f"{PLAIN_SCRIPT}/versions", versions.list_some),
     ("get_version", "GET", ONE_VERSION, versions.get),
+    ("patch_latest", "PATCH", f"{ACCOUNT}/workers/workers/<script>/versions/latest", latest.patch),
     ("get_version_content", "GET", f"{ONE_VERSION}/content", versions.get_content),
     ("post_deployment", "POST", f"{PLAIN_SCRIPT}/deployments", deployments.post),
     ("roll_back", "POST", f"{PLAIN_SCRIPT}/deployments/rollback", deployments.roll_back),

@@ -182,6 +182,7 @@ def shape(view: ScriptView) -> Script:
         tail_consumers=kept.get("tail_consumers", []),
         usage_model=kept.get("usage_model", "standard"),
         cache_options=kept.get("cache_options"),
+        last_deployed_from=version.source,
     )
 
 

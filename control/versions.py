@@ -41,12 +41,6 @@ class VersionSummary(msgspec.Struct, frozen=True, kw_only=True):
     annotations: dict[str, str]
 
 
-class VersionList(msgspec.Struct, frozen=True, kw_only=True):
-    """Versions, the newest first."""
-
-    items: list[VersionSummary]
-
-
 class VersionCode(msgspec.Struct, frozen=True, kw_only=True):
     """The code of a version, described."""
 
@@ -81,6 +75,12 @@ class Version(VersionSummary, frozen=True, kw_only=True):
     startup_time_ms: int
 
 
+class VersionList(msgspec.Struct, frozen=True, kw_only=True):
+    """Versions, the newest first. wrangler reads what each is made of, too."""
+
+    items: list[Version]
+
+
 PAGES: fields.Query = {
     **fields.PAGES,
     "deployable": fields.Flag(),
@@ -111,7 +111,7 @@ def list_some(
     else:
         some = house().registry.versions.page(view.id, page=page, per_page=per_page)
         found, total = some.items, some.total
-    items = [_summary(version, view.namespace, script) for version in found]
+    items = [shape(version, view.namespace, script) for version in found]
     info = envelope.page_info(page, per_page, len(items), total)
     return envelope.success(VersionList(items=items), info=info)
 
@@ -151,6 +151,7 @@ def shape(version: VersionView, namespace: str, script: str) -> Version:
                     for name, found in version.handlers.items()
                     if name != "Default"
                 ],
+                last_deployed_from=version.source,
             ),
             script_runtime=Runtime(
                 compatibility_date=version.compatibility_date,
@@ -161,10 +162,6 @@ def shape(version: VersionView, namespace: str, script: str) -> Version:
         ),
         startup_time_ms=version.startup_ms,
     )
-
-
-def _summary(version: VersionView, namespace: str, script: str) -> VersionSummary:
-    return VersionSummary(**_summarized(version, namespace, script))
 
 
 def _summarized(version: VersionView, namespace: str, script: str) -> dict[str, Any]:
@@ -178,6 +175,7 @@ def _summarized(version: VersionView, namespace: str, script: str) -> dict[str, 
             modified_on=moment,
             has_preview=previewable,
             hasPreview=previewable,
+            source=version.source,
         ),
         "annotations": annotations.shown(version.settings),
     }

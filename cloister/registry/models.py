@@ -146,6 +146,9 @@ class Script(Base):
     versions are live, the one with the larger share."""
     traffic: Mapped[Traffic | None] = mapped_column(Record(Traffic))
     """The versions that are live where there are two; else None."""
+    settings: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What holds whichever version is live: see ``cloister.registry.unversioned``. None, of scripts
+    that an earlier release wrote: what the live version says."""
     created_at: Mapped[int]
     modified_at: Mapped[int]
 
@@ -247,6 +250,8 @@ class Version(Base):
     assets: Mapped[SiteRef | None] = mapped_column(Record(SiteRef))
     """Its static assets. A version without code, whose main module is empty, has nothing else."""
     startup_ms: Mapped[int]
+    source: Mapped[str] = mapped_column(String(16), server_default="api")
+    """Which client uploaded it: wrangler, or any."""
     created_at: Mapped[int]
 
 

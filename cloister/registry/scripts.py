@@ -1,15 +1,15 @@
 """Scripts: a name in a namespace, its tags, and the version that is live under it."""
 
 import builtins
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Text, cast, delete, select
+from sqlalchemy import Text, cast, delete, or_, select
 from sqlalchemy.orm import Session
 
 from cloister.errors import Conflict, Invalid
-from cloister.registry import assets, object_classes
+from cloister.registry import assets, object_classes, unversioned
 from cloister.registry.cursors import decode_cursor, encode_cursor
 from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.deployments import Deployments
@@ -125,15 +125,43 @@ class Scripts:
             if cause == "change" and script.traffic is not None:
                 raise Invalid(TWO_ARE_LIVE, code=NOT_FULLY_DEPLOYED)
             live = work.get(Version, script.version_id)
-            new = change(self._versions.uploaded(live) if live else None)
+            new = change(self._versions.uploaded(live, script.settings) if live else None)
             if migration is not None:
                 object_classes.migrate(work, namespace, script, migration)
             row = self._versions.write(work, namespace, script, new)
+            script.settings = unversioned.picked(new.settings)
             alone = Traffic([Share(row.id, WHOLE)])
             self._deployments.deploy(work, namespace, script, alone, cause)
             if wanted is not None:
                 _replace_tags(work, script, wanted)
             kept = _tags(work, [script])
+        return _view(script, namespace.name, row, kept.get(script.id, []))
+
+    def configure(
+        self,
+        namespace_id: str,
+        name: str,
+        changes: Mapping[str, Any],
+        *,
+        tags: Iterable[str] | None = None,
+    ) -> ScriptView:
+        """Change settings that are the script's and not a version's, whatever is live.
+
+        Raises:
+            Invalid: the tags break a rule.
+        """
+        wanted = None if tags is None else check_tags(tags)
+        with self._database.write() as work:
+            namespace = namespace_by_id(work, namespace_id)
+            script = script_row(work, namespace_id, name)
+            row = work.get_one(Version, script.version_id)
+            now = unversioned.merged(row.settings, script.settings)
+            script.settings = unversioned.picked({**now, **changes})
+            script.modified_at = now_ms()
+            if wanted is not None:
+                _replace_tags(work, script, wanted)
+            kept = _tags(work, [script])
+            work.changed(namespace.name, script.name)
         return _view(script, namespace.name, row, kept.get(script.id, []))
 
     def uploaded(self, namespace_id: str, name: str) -> NewVersion | None:
@@ -262,21 +290,26 @@ class Scripts:
     def producers(self, account_id: str, consumer: str) -> builtins.list[tuple[str, str]]:
         """Workers whose records a plain Worker is said to get: namespaces and names, of some."""
         query = (
-            select(Namespace.name, Script.name, Version.settings)
+            select(Namespace.name, Script.name, Version.settings, Script.settings)
             .join(Script, Script.namespace_id == Namespace.id)
             .join(Version, Script.version_id == Version.id)
             .where(Namespace.account_id == account_id)
-            .where(cast(Version.settings, Text).contains('"tail_consumers"'))
-            .where(cast(Version.settings, Text).contains(f'"{consumer}"', autoescape=True))
+            # Only a sieve, as that of :func:`_users`.
+            .where(or_(*(_says(each, consumer) for each in (Version.settings, Script.settings))))
             .order_by(Namespace.name, Script.name)
             .limit(USERS_NAMED)
         )
         with self._database.read() as session:
             rows = session.execute(query).all()
+        wanted = {(consumer, None), (consumer, "")}
+        said = [
+            (namespace, name, unversioned.merged(version, script).get("tail_consumers", []))
+            for namespace, name, version, script in rows
+        ]
         return [
             (namespace, name)
-            for namespace, name, settings in rows
-            if any(each.get("service") == consumer for each in settings["tail_consumers"])
+            for namespace, name, consumers in said
+            if any((each.get("service"), each.get("namespace")) in wanted for each in consumers)
         ]
 
     def tags(self, namespace_id: str, name: str) -> builtins.list[str]:
@@ -333,6 +366,12 @@ def _made(work: Work, namespace: Namespace, name: str) -> Script:
     return script_row(work, namespace.id, name)
 
 
+def _says(settings: Any, consumer: str) -> Any:
+    """Whether stored settings may name a tail consumer."""
+    stored = cast(settings, Text)
+    return stored.contains('"tail_consumers"') & stored.contains(f'"{consumer}"', autoescape=True)
+
+
 def _users(session: Session, namespace_id: str, name: str) -> list[str]:
     """Scripts whose live version has a service binding to this one: a few."""
     query = (
@@ -377,6 +416,8 @@ def _fields(script: Script, namespace: str, tags: builtins.list[str]) -> dict[st
 
 def _view(script: Script, namespace: str, version: Version, tags: builtins.list[str]) -> ScriptView:
     live = view(version)
+    settings = unversioned.merged(live.settings, script.settings)
+    live = msgspec.structs.replace(live, settings=settings)
     return ScriptView(
         **_fields(script, namespace, tags),
         digest=live.digest,

@@ -8,7 +8,7 @@ from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from cloister.errors import Invalid
-from cloister.registry import object_classes
+from cloister.registry import object_classes, unversioned
 from cloister.registry.bindings import (
     Secrets,
     check_bindings,
@@ -38,6 +38,7 @@ _SAME = (
     "startup_ms",
     "assets",
 )
+    "source",
 """Fields that a version has as it was uploaded."""
 
 
@@ -116,10 +117,12 @@ class Versions:
             assets=row.assets,
         )
 
-    def uploaded(self, row: Version) -> NewVersion:
-        """The version as it was uploaded, with its secrets: to make the next one of it."""
+    def uploaded(self, row: Version, of_script: dict[str, Any] | None = None) -> NewVersion:
+        """The version as it was uploaded, with its secrets, and the settings of its script: to make
+        the next one of it."""
         fields = {name: getattr(row, name) for name in _SAME}
         return NewVersion(**fields, bindings=with_secrets(row.bindings, self.secrets(row)))
+        fields["settings"] = unversioned.merged(row.settings, of_script)
 
     def newest(self, session: Session, script: Script) -> Version:
         """The newest version, live or not."""

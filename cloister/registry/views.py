@@ -148,6 +148,7 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     handlers: dict[str, list[str]] = {}
     startup_ms: int = 0
     assets: SiteRef | None = None
+    source: str = "api"
 
     def __repr__(self) -> str:
         """Without ``bindings``: they hold secrets."""
@@ -170,6 +171,7 @@ class VersionView(msgspec.Struct, frozen=True, kw_only=True):
     startup_ms: int
     created_at: int
     assets: SiteRef | None = None
+    source: str = "api"
 
 
 class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):

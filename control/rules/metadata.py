@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from cloister.limits import NO_LIMITS, Limits
+from cloister.registry import unversioned
 from control.errors import VALIDATION_FAILED, Refused
 from control.rules import assets, bindings, limits, tags
 
@@ -75,6 +76,12 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     compatibility_date: str | None = None
     compatibility_flags: list[str] | None = None
     kept: dict[str, Any] = {}
+
+    @property
+    def is_unversioned(self) -> bool:
+        """Whether all that it says holds for the script, whichever version is live."""
+        same = msgspec.structs.replace(self, kept={}, tags=None) == Metadata()
+        return same and set(self.kept) <= set(unversioned.NAMES)
 
 
 def metadata(value: object, ceiling: Limits) -> Metadata:

@@ -228,7 +228,8 @@ def test_changes_while_two_are_live(api: httpx.Client, first: str, add: Add) -> 
     result(deploy(api, {first: 50, second: 50}))
     secret = {**SECRET, "text": "new"}
     assert refused(api.put(f"{SCRIPT}/secrets", json=secret)) == (400, 10215)
-    assert refused(api.patch(f"{SCRIPT}/settings", json={"logpush": True})) == (400, 10215)
+    said = {"logpush": True, "usage_model": "standard"}
+    assert refused(api.patch(f"{SCRIPT}/settings", json=said)) == (400, 10215)
     assert live(api) == {first: 50, second: 50}
     result(deploy(api, {second: 100}))
     result(api.put(f"{SCRIPT}/secrets", json=secret))
