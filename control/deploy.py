@@ -187,6 +187,7 @@ def _prepared(
             assets=assets.after(live),
             bindings=bound(live),
             settings=said.kept,
+            source=client(),
             compatibility_date=said.compatibility_date or metadata.OLDEST_DATE,
             compatibility_flags=said.compatibility_flags or [],
             **({} if said.limits is None else {"limits": said.limits}),
@@ -195,7 +196,12 @@ def _prepared(
     return next_version, code
 
 
-            source=client(),
+def client() -> str:
+    """Which client asks: wrangler warns before it overwrites what another one did."""
+    name = request.headers.get("User-Agent", "").partition("/")[0]
+    return name if name in CLIENTS else "api"
+
+
 def _code(
     received: Upload, env: list[bindings.Binding], site: SiteRef | None, language: Language
 ) -> Code:
@@ -204,12 +210,6 @@ def _code(
     has_code = bool(said.main_module or received.parts) or site is None
     sites.check(site, env, said.assets, has_code=has_code)
     if has_code or site is None:
-def client() -> str:
-    """Which client asks: wrangler warns before it overwrites what another one did."""
-    name = request.headers.get("User-Agent", "").partition("/")[0]
-    return name if name in CLIENTS else "api"
-
-
         code = compiled(received, env, language)
     else:
         code = Code(
@@ -225,6 +225,9 @@ def patch_settings(namespace: NamespaceView, name: str, value: Any) -> ScriptVie
     said = metadata.metadata(value, ceiling(house().settings))
     if said.assets is not None:
         raise Refused(VALIDATION_FAILED, "assets come with an upload only.", pointer="/assets")
+    if said.is_unversioned:
+        with translated(SCRIPT_NOT_FOUND):
+            return house().registry.scripts.configure(namespace.id, name, said.kept, tags=said.tags)
     bindings.check_targets(Surroundings(namespace=namespace, script=name), said.bindings or [])
 
     def next_version(live: NewVersion) -> NewVersion:
@@ -233,9 +236,6 @@ def patch_settings(namespace: NamespaceView, name: str, value: Any) -> ScriptVie
             changes["bindings"] = bindings.resolve(
                 said.bindings, said.keep_bindings, live.bindings, strict=True
             )
-    if said.is_unversioned:
-        with translated(SCRIPT_NOT_FOUND):
-            return house().registry.scripts.configure(namespace.id, name, said.kept, tags=said.tags)
         for field in ("limits", "compatibility_date", "compatibility_flags"):
             if getattr(said, field) is not None:
                 changes[field] = getattr(said, field)

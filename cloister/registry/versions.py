@@ -37,8 +37,8 @@ _SAME = (
     "handlers",
     "startup_ms",
     "assets",
-)
     "source",
+)
 """Fields that a version has as it was uploaded."""
 
 
@@ -121,8 +121,8 @@ class Versions:
         """The version as it was uploaded, with its secrets, and the settings of its script: to make
         the next one of it."""
         fields = {name: getattr(row, name) for name in _SAME}
-        return NewVersion(**fields, bindings=with_secrets(row.bindings, self.secrets(row)))
         fields["settings"] = unversioned.merged(row.settings, of_script)
+        return NewVersion(**fields, bindings=with_secrets(row.bindings, self.secrets(row)))
 
     def newest(self, session: Session, script: Script) -> Version:
         """The newest version, live or not."""
