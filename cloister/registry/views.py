@@ -228,8 +228,6 @@ class HostnameView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
 
 
-class HostnameRoute(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an active hostname leads: empty names where it leads to no script by itself."""
 class FallbackView(msgspec.Struct, frozen=True, kw_only=True):
     """The worker that an account's hostnames lead to where they name none."""
 
@@ -239,6 +237,8 @@ class FallbackView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: int
 
 
+class HostnameRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an active hostname leads: empty names where it leads to no script by itself."""
 
     hostname: str
     namespace: str
