@@ -22,6 +22,10 @@ FUNCTION_ARGUMENTS = 32
 LIKE_PATTERN_BYTES = 50
 QUERY_S = 30.0
 """Of a query or a batch."""
+BEGIN_S = 10.0
+"""How long a question may wait until an executor begins with it."""
+END_S = BEGIN_S + QUERY_S + 5.0
+"""How long it may wait for its answer."""
 TASK_S = 600.0
 """Of an export or import."""
 
@@ -38,10 +42,19 @@ class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
     params: list[Any] = []
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
-    """Run these in order, in one transaction. Answered by :class:`Results`."""
+class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", omit_defaults=True):
+    """Run these in order, in one transaction. Answered by :class:`Results`. Where they are
+    ``prepared``, each text is exactly one statement."""
 
     statements: list[Statement]
+    prepared: bool = False
+
+
+class Execute(msgspec.Struct, frozen=True, tag="execute"):
+    """Run each of these texts in a transaction of its own, until one fails. Answered by
+    :class:`Executed`."""
+
+    texts: list[str]
 
 
 class Describe(msgspec.Struct, frozen=True, tag="describe"):
@@ -74,7 +87,7 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True, tag="poll"):
     task: str
 
 
-ToProcess = Run | Describe | Export | Import
+ToProcess = Run | Execute | Describe | Export | Import
 """What goes through the door. The key is then the name of a file beside the database."""
 
 Ask = ToProcess | Delete | Poll
@@ -102,9 +115,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, frozen=True, tag="results"):
-    """Of each statement in order."""
+    """Of each statement in order, and where the database was after them."""
 
     results: list[Result]
+    bookmark: str = ""
+
+
+class Executed(msgspec.Struct, frozen=True, kw_only=True, tag="executed"):
+    """So many statements were run."""
+
+    count: int
+    duration_ms: float
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True, tag="described"):
@@ -144,7 +165,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     message: str
 
 
-FromProcess = Results | Described | Exported | Imported | Failed
+FromProcess = Results | Executed | Described | Exported | Imported | Failed
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task", omit_defaults=True):
@@ -167,6 +188,27 @@ class DatabaseJob(msgspec.Struct, frozen=True, kw_only=True):
     ask: Ask
     reply_to: str
     deadline: float
+
+
+class UnreadRun(Run, frozen=True, kw_only=True, tag="run", omit_defaults=True):
+    """:class:`Run` to whoever passes it on: values are read in the database's process only."""
+
+    statements: msgspec.Raw  # type: ignore[assignment]  # it is encoded alike
+
+
+class UnreadExecute(Execute, frozen=True, tag="execute"):
+    """:class:`Execute`, likewise."""
+
+    texts: msgspec.Raw  # type: ignore[assignment]  # as above
+
+
+UnreadToProcess = UnreadRun | UnreadExecute | Describe | Export | Import
+
+
+class UnreadJob(DatabaseJob, frozen=True, kw_only=True):
+    """:class:`DatabaseJob` to the executor that takes it."""
+
+    ask: UnreadToProcess | Delete | Poll
 
 
 class DatabaseAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="database"):

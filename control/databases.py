@@ -9,9 +9,10 @@ import redis
 
 from cloister.broker import celery_message
 from cloister.databases import (
+    BEGIN_S,
     DATABASE_QUEUE,
     DATABASE_TASK,
-    QUERY_S,
+    END_S,
     Ask,
     DatabaseAnswer,
     DatabaseJob,
@@ -33,11 +34,6 @@ from control.errors import (
     Refused,
 )
 from control.house import house
-
-BEGIN_S = 10.0
-"""How long a question may wait until an executor begins with it."""
-END_S = BEGIN_S + QUERY_S + 5.0
-"""How long it may wait for its answer."""
 
 PROBLEMS: dict[Kind, Problem] = {
     "sql": D1_FAILED,

@@ -93,6 +93,14 @@ class Surroundings:
             return False
         return True
 
+    def database_exists(self, database_id: str) -> bool:
+        """See :class:`bindings.World`."""
+        try:
+            found = house().registry.databases.get(self.namespace.account_id, database_id)
+        except NotFound:
+            return False
+        return found.id == database_id
+
     def namespace_exists(self, name: str) -> bool:
         """See :class:`bindings.World`."""
         if not is_plain(self.namespace.name):

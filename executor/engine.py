@@ -11,7 +11,7 @@ from celery import bootsteps
 from celery.signals import worker_shutting_down
 from kombu.asynchronous import set_event_loop
 
-from cloister.databases import DATABASE_QUEUE, DatabaseJob
+from cloister.databases import DATABASE_QUEUE, UnreadJob
 from cloister.errors import CloisterError
 from cloister.messages import COMPILE_QUEUE, CompileJob, Invocation, dispatch_queue
 from cloister.settings import Settings
@@ -75,7 +75,7 @@ class Engine:
         """Do this."""
         self._ready.submit_job(job, self.backlog.take(COMPILE_QUEUE))
 
-    def submit_database_job(self, job: DatabaseJob) -> None:
+    def submit_database_job(self, job: UnreadJob) -> None:
         """Ask this."""
         self._ready.submit_database_job(job, self.backlog.take(DATABASE_QUEUE))
 

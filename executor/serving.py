@@ -23,6 +23,7 @@ from executor.bindings import Binding, Refused, assets, open_binding
 from executor.bindings.asked import body_of, read_request, read_stream
 from executor.bindings.base import Dispatched
 from executor.budget import INVOCATION_BYTES, Budget, OverBudget
+from executor.databases.asking import Questions
 from executor.egress.client import Client
 from executor.egress.guard import FetchRefused, HostRules
 from executor.egress.network import Resolve
@@ -58,6 +59,7 @@ class Neighbours(Protocol):
     registry: Registry
     sites: Sites
     budget: Budget
+    questions: Questions
 
     @property
     def threads(self) -> Executor:
@@ -90,6 +92,8 @@ class Server:
 
     def __init__(self, host: Neighbours, run: Run, bundle: Bundle, isolate: Isolate) -> None:
         self.registry = host.registry
+        self.databases = host.questions
+        self.account_id = bundle.account_id
         self.sites = host.sites
         self.assets = bundle.assets
         self.streams = Streams(run.work.body, Budget(INVOCATION_BYTES, host.budget))

@@ -20,7 +20,7 @@ import msgspec
 from kombu.transport.virtual import Message
 
 from cloister.broker import CONTENT_TYPE
-from cloister.databases import DatabaseJob
+from cloister.databases import UnreadJob
 from cloister.messages import Batch, CompileJob
 from executor.engine import Engine
 
@@ -33,7 +33,7 @@ Handler = Callable[[Message, Any, Any, Any, Any], None]
 _arguments = msgspec.msgpack.Decoder(tuple[tuple[bytes], dict[str, Any], dict[str, Any]])
 _batch = msgspec.msgpack.Decoder(Batch)
 _job = msgspec.msgpack.Decoder(CompileJob)
-_database_job = msgspec.msgpack.Decoder(DatabaseJob)
+_database_job = msgspec.msgpack.Decoder(UnreadJob)
 
 
 def dispatch(task: Any, app: Any, consumer: Any) -> Handler:  # noqa: ARG001 - Celery's signature

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from cloister.assets.sites import Sites
 from cloister.blobs import Blobs
 from cloister.broker import async_redis
-from cloister.databases import DatabaseJob
+from cloister.databases import UnreadJob
 from cloister.limits import NO_LIMITS, Limits, effective
 from cloister.messages import (
     Alive,
@@ -33,6 +33,7 @@ from cloister.settings import MIB, Settings
 from executor.backlog import waiting_places
 from executor.budget import EXECUTOR_BYTES, Budget
 from executor.compiling import Compiler
+from executor.databases.asking import Questions
 from executor.databases.owner import Databases
 from executor.egress.client import tls
 from executor.egress.guard import HostRules
@@ -92,6 +93,7 @@ class Supervisor:
         self.sites = Sites(blobs)
         self._compiler = Compiler(settings, blobs, self.pools, open_cipher(settings))
         self.databases = Databases(settings, self.registry, blobs, self.threads)
+        self.questions = Questions(self._redis, self.databases)
         self.traces = Traces(self._redis, settings.logs_kept)
         self._replies = Replies(self._redis)
         self._notes = Notes(self._redis, executor_id, self._take_note)
@@ -132,6 +134,7 @@ class Supervisor:
             self._replies.close(),
             self.traces.close(),
             self.pools.close(),
+            self.questions.close(),
             self.databases.close(),
             self._routes.close(),
             self.sites.close(),
@@ -182,7 +185,7 @@ class Supervisor:
         """Do a compile job."""
         self._spawn(self._compile(job)).add_done_callback(lambda _task: over())
 
-    def submit_database_job(self, job: DatabaseJob, over: Callable[[], None]) -> None:
+    def submit_database_job(self, job: UnreadJob, over: Callable[[], None]) -> None:
         """Ask a database."""
         work = self.databases.reply(job, self._replies)
         self._spawn(work).add_done_callback(lambda _task: over())

@@ -19,13 +19,14 @@ from cloister.registry.bindings import (
     without_secrets,
 )
 from cloister.registry.database import Database, Work, now_ms
-from cloister.registry.models import KvNamespace, Namespace, Script, Version
+from cloister.registry.models import KvNamespace, Namespace, Script, SqlDatabase, Version
 from cloister.registry.names import new_uuid
 from cloister.registry.retention import Retention
 from cloister.registry.views import Bundle, NewVersion, Numbered, VersionView
 from cloister.secrets import Cipher
 
 KV_NAMESPACE_INVALID = 10042
+DATABASE_INVALID = 10021
 
 _SAME = (
     "digest",
@@ -140,6 +141,7 @@ class Versions:
         """
         check_bindings(version.bindings)
         _check_kv_namespaces(work, namespace.account_id, version)
+        _check_databases(work, namespace.account_id, version)
         object_classes.check_exported(work, script, version.handlers)
         bindings = object_classes.resolved(work, namespace, script, version.bindings)
         highest = select(func.max(Version.number)).where(Version.script_id == script.id)
@@ -180,3 +182,12 @@ def _check_kv_namespaces(work: Work, account_id: str, version: NewVersion) -> No
             "A kv_namespace binding names no KV namespace of this account.",
             code=KV_NAMESPACE_INVALID,
         )
+
+
+def _check_databases(work: Work, account_id: str, version: NewVersion) -> None:
+    ids = {item.get("database_id") for item in version.bindings if item["type"] == "d1"}
+    if not ids:
+        return
+    mine = (SqlDatabase.account_id == account_id) & SqlDatabase.id.in_(ids)
+    if work.scalar(select(func.count()).select_from(SqlDatabase).where(mine)) != len(ids):
+        raise Invalid("A d1 binding names no database of this account.", code=DATABASE_INVALID)

@@ -37,6 +37,9 @@ class World(Protocol):
     def kv_exists(self, namespace_id: str) -> bool:
         """Whether the account has this KV namespace."""
 
+    def database_exists(self, database_id: str) -> bool:
+        """Whether the account has this D1 database."""
+
     def namespace_exists(self, name: str) -> bool:
         """Whether a binding may be to this dispatch namespace, which only a plain Worker's may."""
 
@@ -127,6 +130,13 @@ def check_targets(world: World, uploaded: list[Binding]) -> None:
                 KV_NOT_FOUND_FOR_BINDING,
                 f"KV namespace {item['namespace_id']!r} of binding {item['name']!r} not found.",
                 pointer=f"/bindings/{index}/namespace_id",
+            )
+        if item["type"] == "d1" and not world.database_exists(item["database_id"]):
+            raise Refused(
+                VALIDATION_FAILED,
+                f"binding {item['name']} of type d1 must have a database that already exists. "
+                "Make it over the API, or let wrangler create it.",
+                pointer=f"/bindings/{index}/database_id",
             )
         if item["type"] == "dispatch_namespace":
             dispatch.check(world, item, f"/bindings/{index}")
@@ -250,6 +260,22 @@ def _kv_namespace(item: Binding, pointer: str) -> Binding:
     return {"namespace_id": namespace_id}
 
 
+_D1_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _d1(item: Binding, pointer: str) -> Binding:
+    """``id`` is the older name of ``database_id``; a version has both, as the product shows it."""
+    said = {item[field] for field in ("database_id", "id") if isinstance(item.get(field), str)}
+    found = said.pop() if len(said) == 1 else ""
+    if not _D1_ID.fullmatch(found):
+        raise Refused(
+            VALIDATION_FAILED,
+            f"binding {item['name']} of type d1 must have a valid `id` specified",
+            pointer=f"{pointer}/database_id",
+        )
+    return {"id": found, "database_id": found}
+
+
 def _service(item: Binding, pointer: str) -> Binding:
     if item.get("environment") not in (None, "", "production") or item.get("binding_interface"):
         raise Refused(
@@ -301,6 +327,7 @@ _FIELDS: dict[str, Callable[[Binding, str], Binding]] = {
     "secret_text": _secret_text,
     "json": _json,
     "kv_namespace": _kv_namespace,
+    "d1": _d1,
     "service": _service,
     "dispatch_namespace": _dispatch_namespace,
     "assets": _assets,

@@ -8,12 +8,14 @@ from typing import Any
 
 from executor.bindings.assets import Assets
 from executor.bindings.base import Binding, Refused, Scope
+from executor.bindings.d1 import D1
 from executor.bindings.dispatch import Dispatch
 from executor.bindings.kv import Kv
 from executor.bindings.service import Service
 
 TYPES: dict[str, type[Binding]] = {
     "assets": Assets,
+    "d1": D1,
     "dispatch_namespace": Dispatch,
     "kv_namespace": Kv,
     "service": Service,

@@ -11,6 +11,7 @@ from cloister.assets import SiteRef
 from cloister.assets.sites import Sites
 from cloister.limits import Limits
 from cloister.registry.registry import Registry
+from executor.databases.asking import Questions
 from executor.egress.redirects import OutgoingRequest
 from executor.isolate.frames import Incoming
 from executor.streams import Streams
@@ -44,6 +45,9 @@ class Scope(Protocol):
     """What a binding may use of the invocation that it serves."""
 
     registry: Registry
+    databases: Questions
+    account_id: str
+    """Whose worker it is."""
     sites: Sites
     assets: SiteRef | None
     """Those of the worker's version."""

@@ -26,7 +26,6 @@ from cloister.databases import (
     QUERY_S,
     TASK_S,
     DatabaseAnswer,
-    DatabaseJob,
     Delete,
     Deleted,
     Export,
@@ -37,7 +36,8 @@ from cloister.databases import (
     Kind,
     Poll,
     Task,
-    ToProcess,
+    UnreadJob,
+    UnreadToProcess,
     encode_outcome,
     export_key,
 )
@@ -71,6 +71,9 @@ WAITING = 64
 IN_LINE = 512
 """Those to all databases."""
 
+_STORAGE = "D1 DB storage"
+_RESET = "caused object to be reset."
+
 POLL_S = 2.0
 """How long an answer about a task waits for its end."""
 TASKS_KEPT = 256
@@ -87,6 +90,8 @@ class Databases:
         self._blobs = blobs
         self._threads = threads
         self._directory = settings.data_dir / DIRECTORY
+        self.are_ours = False
+        """Whether this executor has them."""
         self._lock: int | None = None
         self._home = ""
         self._without: frozenset[str] | None = None
@@ -94,6 +99,7 @@ class Databases:
         self._used_s: dict[str, float] = {}
         self._busy: set[str] = set()
         self._closing: dict[str, asyncio.Task[None]] = {}
+        self._begun: set[asyncio.Task[bytes]] = set()
         self._tasks: OrderedDict[str, tuple[str, asyncio.Task[FromProcess]]] = OrderedDict()
         self._gate = Gate(
             max(1, settings.databases_open), running=1, waiting=WAITING, in_line=IN_LINE
@@ -105,6 +111,7 @@ class Databases:
             if await self._in_thread(self._take):
                 break
             await asyncio.sleep(TAKE_OVER_S)
+        self.are_ours = True
         tell()
         while True:
             await asyncio.sleep(WATCH_S)
@@ -115,7 +122,8 @@ class Databases:
 
     async def close(self) -> None:
         """Close every database, and let another executor have them."""
-        for _, task in self._tasks.values():
+        self.are_ours = False
+        for task in (*(task for _, task in self._tasks.values()), *self._begun):
             task.cancel()
         for id_ in list(self._open):
             self._close_later(id_)
@@ -123,7 +131,7 @@ class Databases:
         if self._lock is not None:
             os.close(self._lock)
 
-    async def reply(self, job: DatabaseJob, replies: Replies) -> None:
+    async def reply(self, job: UnreadJob, replies: Replies) -> None:
         """Do a job, and send what came of it to whoever waits."""
         answer = await self.answer(job)
         try:
@@ -131,25 +139,28 @@ class Databases:
         except Undeliverable:
             log.warning("the answer of database %s could not be delivered", job.database)
 
-    async def answer(self, job: DatabaseJob) -> DatabaseAnswer:
-        """Do a job. What goes wrong is in the answer."""
+    async def answer(self, job: UnreadJob) -> DatabaseAnswer:
+        """Do a job. What goes wrong is in the answer. Who gives up waiting takes back what has
+        not begun."""
+        return DatabaseAnswer(id=job.id, outcome=await self._caught(job, self._do(job)))
+
+    async def _caught(self, job: UnreadJob, work: Coroutine[Any, Any, bytes]) -> bytes:
         try:
-            outcome = await self._do(job)
+            return await work
         except Overloaded:
-            outcome = _failed("overloaded", "D1 DB is overloaded. Too many requests queued.")
+            return _failed("overloaded", "D1 DB is overloaded. Too many requests queued.")
         except NotFound as exc:
-            outcome = _failed("missing", str(exc))
+            return _failed("missing", str(exc))
         except TimeoutError:
-            outcome = _failed("timeout", "The query took too long, and the database was reset.")
+            return _failed("timeout", f"{_STORAGE} operation exceeded timeout which {_RESET}")
         except ProcessDied as exc:
             log.warning("database %s: %s", job.database, exc)
-            outcome = _failed("lost", "The database was reset. Nobody knows what became of it.")
+            return _failed("lost", f"Internal error in {_STORAGE} {_RESET}")
         except CloisterError as exc:
             log.exception("database %s cannot be asked", job.database)
-            outcome = _failed("lost", str(exc))
-        return DatabaseAnswer(id=job.id, outcome=outcome)
+            return _failed("lost", str(exc))
 
-    async def _do(self, job: DatabaseJob) -> bytes:
+    async def _do(self, job: UnreadJob) -> bytes:
         match job.ask:
             case Poll(task=id_):
                 return encode_outcome(await self._poll(job.database, id_))
@@ -157,15 +168,26 @@ class Databases:
                 return encode_outcome(await self._start(job, self._export(job, ask)))
             case Import() as ask:
                 return encode_outcome(await self._start(job, self._import(job, ask)))
-        async with self._gate.place((job.account, job.database)):
-            if time.time() > job.deadline:
-                return _failed("overloaded", "The database was busy for too long.")
-            if isinstance(job.ask, Delete):
+        await self._gate.enter((job.account, job.database))
+        if time.time() > job.deadline:
+            self._gate.leave((job.account, job.database))
+            return _failed("overloaded", "D1 DB is overloaded. Requests queued for too long.")
+        # Its process would be killed with it otherwise: by whoever asks, and goes away.
+        begun = asyncio.get_running_loop().create_task(self._caught(job, self._begin(job, job.ask)))
+        self._begun.add(begun)
+        begun.add_done_callback(self._begun.discard)
+        return await asyncio.shield(begun)
+
+    async def _begin(self, job: UnreadJob, ask: UnreadToProcess | Delete) -> bytes:
+        try:
+            if isinstance(ask, Delete):
                 await self._delete(job)
                 return encode_outcome(Deleted())
-            return await self._ask(job, job.ask, QUERY_S)
+            return await self._ask(job, ask, QUERY_S)
+        finally:
+            self._gate.leave((job.account, job.database))
 
-    async def _ask(self, job: DatabaseJob, ask: ToProcess, seconds: float) -> bytes:
+    async def _ask(self, job: UnreadJob, ask: UnreadToProcess, seconds: float) -> bytes:
         """Ask the database's process, which is started if need be. The answer is passed on unread:
         it is a tenant's."""
         process = await self._process(job)
@@ -178,7 +200,7 @@ class Databases:
 
     # Processes:
 
-    async def _process(self, job: DatabaseJob) -> Process:
+    async def _process(self, job: UnreadJob) -> Process:
         id_ = job.database
         process = self._open.get(id_)
         if process is not None and not process.ended.is_set():
@@ -203,7 +225,7 @@ class Databases:
                 return
             await asyncio.wait([self._close_later(idle)])
 
-    async def _check_home(self, job: DatabaseJob) -> None:
+    async def _check_home(self, job: UnreadJob) -> None:
         home = await self._in_thread(
             self._registry.databases.settle, job.account, job.database, self._home
         )
@@ -224,7 +246,7 @@ class Databases:
         task.add_done_callback(lambda _task: self._closing.pop(id_, None))
         return task
 
-    async def _delete(self, job: DatabaseJob) -> None:
+    async def _delete(self, job: UnreadJob) -> None:
         """End the process, and remove the database; a crash in between is made up for by
         :meth:`_recover`."""
         await self._check_home(job)
@@ -235,7 +257,7 @@ class Databases:
 
     # Exports and imports:
 
-    async def _start(self, job: DatabaseJob, work: Coroutine[Any, Any, FromProcess]) -> Task:
+    async def _start(self, job: UnreadJob, work: Coroutine[Any, Any, FromProcess]) -> Task:
         """Begin a task. It has its turn among what is asked of the database."""
         task = asyncio.get_running_loop().create_task(self._settled(work))
         self._tasks[job.id] = job.database, task
@@ -263,7 +285,7 @@ class Databases:
             log.exception("a database's export or import failed")
             return Failed(kind="lost", message=str(exc))
 
-    async def _export(self, job: DatabaseJob, ask: Export) -> FromProcess:
+    async def _export(self, job: UnreadJob, ask: Export) -> FromProcess:
         file = self._directory / job.database / EXPORT
         async with self._gate.place((job.account, job.database)):
             try:
@@ -274,7 +296,7 @@ class Databases:
                 await self._in_thread(_unlink, file)
         return answer
 
-    async def _import(self, job: DatabaseJob, ask: Import) -> FromProcess:
+    async def _import(self, job: UnreadJob, ask: Import) -> FromProcess:
         file = self._directory / job.database / IMPORT
         async with self._gate.place((job.account, job.database)):
             await self._process(job)
@@ -286,7 +308,7 @@ class Databases:
                 await self._in_thread(_unlink, file)
                 await self._blobs.adelete(ask.key)
 
-    async def _read(self, job: DatabaseJob, ask: Export | Import) -> FromProcess:
+    async def _read(self, job: UnreadJob, ask: Export | Import) -> FromProcess:
         return decode_answer(await self._ask(job, ask, TASK_S))
 
     async def _in_thread(self, function: Callable[..., Value], *arguments: Any) -> Value:

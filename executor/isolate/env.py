@@ -7,6 +7,7 @@ overrides lies over it while it lasts.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from executor.isolate.workers.d1 import D1Database
 from executor.isolate.workers.dispatching import DispatchNamespace
 from executor.isolate.workers.kv import KVNamespace
 from executor.isolate.workers.services import Fetcher, Service
@@ -32,6 +33,7 @@ class Unavailable:
 
 BINDINGS: dict[str, Callable[[str], Any]] = {
     "assets": Fetcher,
+    "d1": D1Database,
     "dispatch_namespace": DispatchNamespace,
     "kv_namespace": KVNamespace,
     "service": Service,

@@ -11,6 +11,7 @@ from control.errors import Refused
 from control.rules import bindings, egress, limits, metadata, modules, names, policies, tags
 from control.upload import Part
 
+DB = "0f7a3b1c-1234-4abc-9def-0123456789ab"
 CEILING = Limits(cpu_ms=30_000, memory_mb=1_024, wall_ms=300_000, subrequests=10_000)
 
 
@@ -72,7 +73,14 @@ def test_script_names_refused(name: str) -> None:
         ({"type": "service", "name": "A", "service": "b", "props": 1}, 10021, "/bindings/0/props"),
         ({"type": "inherit", "name": "A", "version_id": ["x"]}, 10021, "/bindings/0/version_id"),
         ({"type": "inherit", "name": "A", "version_id": "x"}, 10021, "/bindings/0/version_id"),
-        ({"type": "d1", "name": "A"}, 100153, "/bindings/0/type"),
+        ({"type": "hyperdrive", "name": "A"}, 100153, "/bindings/0/type"),
+        ({"type": "d1", "name": "A"}, 10021, "/bindings/0/database_id"),
+        ({"type": "d1", "name": "A", "id": "x"}, 10021, "/bindings/0/database_id"),
+        (
+            {"type": "d1", "name": "A", "id": DB, "database_id": "0"},
+            10021,
+            "/bindings/0/database_id",
+        ),
         ({"type": "teapot", "name": "A"}, 100153, "/bindings/0/type"),
         ({"name": "A"}, 100153, "/bindings/0/type"),
         ({"type": ["x"], "name": "A"}, 100153, "/bindings/0/type"),
@@ -88,8 +96,8 @@ def test_bindings_refused(item: Any, code: int, pointer: str) -> None:
 
 def test_unserved_binding_type_is_named() -> None:
     """A type of the product that is not served here is refused by its name."""
-    with pytest.raises(Refused, match="'d1' are not available here"):
-        bindings.bindings([{"type": "d1", "name": "DB", "database_id": "x"}])
+    with pytest.raises(Refused, match="'hyperdrive' are not available here"):
+        bindings.bindings([{"type": "hyperdrive", "name": "DB", "id": "x"}])
 
 
 def test_bindings_of_one_name_are_refused() -> None:
@@ -107,11 +115,15 @@ def test_bindings_let_through_keep_only_known_fields() -> None:
         {"type": "plain_text", "name": "A", "text": "x" * 5120, "extra": 1},
         {"type": "kv_namespace", "name": "K", "namespace_id": "0" * 32, "preview": 1},
         {"type": "service", "name": "S", "service": "other", "environment": "production"},
+        {"type": "d1", "name": "D", "id": DB, "database_name": "shop"},
+        {"type": "d1", "name": "E", "database_id": DB},
     ]
     assert bindings.bindings(given) == [
         {"type": "plain_text", "name": "A", "text": "x" * 5120},
         {"type": "kv_namespace", "name": "K", "namespace_id": "0" * 32},
         {"type": "service", "name": "S", "service": "other"},
+        {"type": "d1", "name": "D", "id": DB, "database_id": DB},
+        {"type": "d1", "name": "E", "id": DB, "database_id": DB},
     ]
 
 

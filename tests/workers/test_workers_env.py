@@ -110,9 +110,9 @@ def test_env_of_one_invocation(run, cell):
 @pytest.mark.parametrize("use", ["get('x')", "fetch('https://a.example/')", "prepare"])
 def test_binding_of_an_unknown_type(run, use):
     """It exists, and any use of it says clearly that its type is not available."""
-    failed = run(HEAD + f"        self.env.DB.{use}", live={"DB": "d1"}).failed
+    failed = run(HEAD + f"        self.env.DB.{use}", live={"DB": "browser"}).failed
     assert failed.name == "NotImplementedError"
-    assert failed.message == "env.DB: bindings of type d1 are not available on this platform"
+    assert failed.message == "env.DB: bindings of type browser are not available on this platform"
 
 
 def test_props(run):
@@ -137,6 +137,7 @@ def test_no_public_name_leads_into_the_runtime():
     from executor.isolate.invocation import Invocation, Runtime
     from executor.isolate.workers import facade
     from executor.isolate.workers.bodies import BodyStream
+    from executor.isolate.workers.d1 import D1Database
     from executor.isolate.workers.entrypoints import Context
     from executor.isolate.workers.kv import KVNamespace
     from executor.isolate.workers.requests import incoming_request
@@ -152,6 +153,9 @@ def test_no_public_name_leads_into_the_runtime():
         BodyStream(b""),
         Context({}),
         KVNamespace("KV"),
+        D1Database("DB"),
+        D1Database("DB").withSession(),
+        D1Database("DB").prepare("SELECT 1"),
         Service("S"),
         Env(),
         Unavailable("A", "b"),

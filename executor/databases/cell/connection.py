@@ -14,6 +14,8 @@ from cloister.databases import (
     RESULT_BYTES,
     ROW_BYTES,
     Described,
+    Execute,
+    Executed,
     Kind,
     Meta,
     Result,
@@ -49,6 +51,9 @@ PRAGMAS = (
 
 TICK = 10_000
 """Instructions of SQLite between two looks at the clock."""
+
+SHOWN = 1_000
+"""Characters of a line that an error shows."""
 
 VALUE_BYTES = 16
 """What a value counts at least."""
@@ -103,11 +108,7 @@ class Database:
         Raises:
             Refused: one failed, and none has an effect.
         """
-        statements = [one for each in ask.statements for one in _single(each)]
-        if not statements:
-            raise Refused("sql", "No SQL statements detected.")
-        if len(statements) > BATCH_STATEMENTS:
-            raise Refused("malformed", f"More than {BATCH_STATEMENTS} statements in one request.")
+        statements = _statements(ask)
         results: list[Result] = []
         left_bytes = RESULT_BYTES
         with self.transaction(seconds):
@@ -116,6 +117,28 @@ class Database:
                 left_bytes -= taken_bytes
                 results.append(result)
         return Results(results)
+
+    def execute_each(self, ask: Execute, seconds: float) -> Executed:
+        """Run texts one after the other, within so long together.
+
+        Raises:
+            Refused: one failed. Those before it have an effect, as in the product.
+        """
+        started_s, count = time.monotonic(), 0
+        if len(ask.texts) > BATCH_STATEMENTS:
+            raise Refused("malformed", f"More than {BATCH_STATEMENTS} lines in one request.")
+        for number, text in enumerate(ask.texts, start=1):
+            if not split(text):
+                continue
+            left_s = seconds - (time.monotonic() - started_s)
+            try:
+                count += len(self.run(Run(statements=[Statement(text)]), left_s).results)
+            except Refused as refused:
+                message = f"Error in line {number}: {text[:SHOWN]}: {refused.message}"
+                raise Refused(refused.kind, message) from None
+        if not count:
+            raise Refused("sql", "No SQL statements detected.")
+        return Executed(count=count, duration_ms=(time.monotonic() - started_s) * 1000)
 
     @contextmanager
     def transaction(self, seconds: float) -> Iterator[None]:
@@ -235,9 +258,24 @@ class Database:
         return time.monotonic() > self._deadline_s
 
 
-def _single(statement: Statement) -> list[Statement]:
-    """Each of its statements by itself."""
-    texts = split(statement.sql)
+def _statements(ask: Run) -> list[Statement]:
+    """Each by itself. Raises :class:`Refused`."""
+    texts = [split(each.sql) for each in ask.statements]
+    if not any(texts):
+        raise Refused("sql", "No SQL statements detected.")
+    if ask.prepared and any(len(each) != 1 for each in texts):
+        raise Refused("sql", "A prepared SQL statement must contain only one statement.")
+    statements = [
+        one
+        for each, parts in zip(ask.statements, texts, strict=True)
+        for one in _single(each, parts)
+    ]
+    if len(statements) > BATCH_STATEMENTS:
+        raise Refused("malformed", f"More than {BATCH_STATEMENTS} statements in one request.")
+    return statements
+
+
+def _single(statement: Statement, texts: list[str]) -> list[Statement]:
     if len(texts) > 1 and statement.params:
         raise Refused("malformed", "Parameters go with one statement, not with several.")
     return [Statement(text, statement.params) for text in texts]

@@ -19,6 +19,7 @@ from cloister.databases import (
     DATABASE_BYTES,
     QUERY_S,
     Describe,
+    Execute,
     Export,
     Failed,
     FromProcess,
@@ -131,9 +132,18 @@ def serve(door: socket.socket, database: Database) -> NoReturn:
     closes."""
     door.sendall(bytes(HEADER_BYTES))
     while (frame := receive(door)) is not None:
-        door.sendall(encode_answer(answer(database, _decode(frame))))
+        door.sendall(encode_answer(answered(database, frame)))
     database.close()
     os._exit(0)
+
+
+def answered(database: Database, frame: bytes) -> FromProcess:
+    """What a question is answered, which may be none: nobody has read it before."""
+    try:
+        ask = _decode(frame)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MemoryError):
+        return Failed(kind="malformed", message="That is no query.")
+    return answer(database, ask)
 
 
 def answer(database: Database, ask: ToProcess) -> FromProcess:
@@ -142,6 +152,8 @@ def answer(database: Database, ask: ToProcess) -> FromProcess:
         match ask:
             case Run():
                 return database.run(ask, QUERY_S)
+            case Execute():
+                return database.execute_each(ask, QUERY_S)
             case Describe():
                 return database.describe()
             case Export():
