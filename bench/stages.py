@@ -24,6 +24,7 @@ KINDS = (
     ("control.server", "control"),
     ("executor.app", "executor"),
     ("executor.isolate", "isolates"),
+    ("scheduler.app", "scheduler"),
 )
 """What a command line contains, and what the process is then called."""
 

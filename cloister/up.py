@@ -2,9 +2,9 @@
 
 Order of starting: Valkey (unless a URL names one); the registry's tables and first credentials,
 unless an earlier start made them; then an executor, control and dispatcher together; when requests
-are served, the greeting and the other executors.
-Order of stopping: dispatcher and control, which finish the requests they have while the rest still
-runs; executors, which have nothing left to do; Valkey last.
+are served, the greeting, the scheduler and the other executors.
+Order of stopping: scheduler, dispatcher and control, which finish the requests they have while the
+rest still runs; executors, which have nothing left to do; Valkey last.
 """
 
 import contextlib
@@ -97,6 +97,7 @@ class Installation:
         for line in greeting.message(self._settings, who).splitlines():
             self._supervisor.say(line, "")
         self._supervisor.ready = True
+        self._fronts.append(self._supervisor.start(scheduler(self._environment)))
         self._executors += [self._supervisor.start(service) for service in others]
 
     def stop(self) -> None:
@@ -162,6 +163,13 @@ def fronts(environment: dict[str, str]) -> list[Service]:
         _python("control", *_gunicorn("control"), environment=environment, stop_s=8.0),
         _python("dispatcher", *_gunicorn("dispatcher"), environment=environment, stop_s=15.0),
     ]
+
+
+def scheduler(environment: dict[str, str]) -> Service:
+    """The scheduler of the Procfile."""
+    beat = ("beat", "-S", "scheduler.beat:Beat")
+    command = ("-m", "celery", "-q", "-A", "scheduler.app", *beat)
+    return _python("scheduler", *command, environment=environment, stop_s=8.0)
 
 
 def _celery(number: int) -> list[str]:

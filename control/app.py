@@ -46,7 +46,6 @@ from control import (
 from control import settings as script_settings
 from control.budget import ANSWER_S, Budget
 from control.checker import Checker
-from control.collector import Collector
 from control.compiler import Compiles, QueueCompiler
 from control.converters import Everything, Id
 from control.dashboard import views as dashboard
@@ -94,9 +93,8 @@ def create_app(
 ) -> Flask:
     """Build the application. Opens what it is not given; call it after a fork, not before.
 
-    Claims on hostnames are checked once ``house().checker`` is started, and blobs collected once
-    ``house().collector`` is. ``stopping`` says that this process is about to end, so that open
-    streams end too.
+    Claims on hostnames are checked once ``house().checker`` is started. ``stopping`` says that this
+    process is about to end, so that open streams end too.
     """
     client = client or redis_client(settings)
     cipher = open_cipher(settings)
@@ -116,7 +114,6 @@ def create_app(
         redis=client,
         budget=Budget(redis_client(settings, timeout_s=ANSWER_S), settings.api_requests),
         checker=Checker(registry.hostnames.claims, prover),
-        collector=Collector(registry, blobs, client),
         cipher=cipher,
         stopping=stopping,
     ).install(app)

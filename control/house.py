@@ -14,7 +14,6 @@ from cloister.settings import Settings
 from control.bucket import Bucket
 from control.budget import Budget
 from control.checker import Checker
-from control.collector import Collector
 from control.compiler import Compiles
 from control.places import Places
 
@@ -50,7 +49,6 @@ class House:
     budget: Budget
     checker: Checker
     cipher: Cipher
-    collector: Collector
     stopping: Callable[[], bool]
     streams: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(STREAMS))
     asked: Bucket = field(default_factory=lambda: Bucket(ASKED_PER_S, ASKED_AT_ONCE))

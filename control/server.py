@@ -45,7 +45,6 @@ def __getattr__(name: str) -> Any:
         made = create_app(_settings, stopping=_stopping)
         with made.app_context():
             house().checker.start()
-            house().collector.start()
         return made
     raise AttributeError(name)
 
