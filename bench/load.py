@@ -120,20 +120,21 @@ async def pace(url: str, *, count: int, rate: float) -> Figures:
     Latency counts from when a call was due, so that a late one is not taken for a fast one.
     """
     target = urlsplit(url)
+    loop = asyncio.get_running_loop()
     request = _request(target, "Connection: close\r\n")
     latencies: list[float] = []
     failed = [0]
     start = time.perf_counter()
 
     async def call(due: float) -> None:
-        reader, writer = await asyncio.open_connection(target.hostname, target.port)
-        writer.write(request)
+        client = _Client(iter([request]), math.inf)
         try:
-            failed[0] += await _answer(reader) != 200
-        except (asyncio.IncompleteReadError, ConnectionError):
+            await loop.create_connection(lambda: client, target.hostname, target.port)
+            await client.over
+            failed[0] += client.failed
+        except OSError:
             failed[0] += 1
         latencies.append((time.perf_counter() - due) * 1000)
-        writer.close()
 
     async with asyncio.TaskGroup() as calls:
         for number in range(count):

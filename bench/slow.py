@@ -23,7 +23,7 @@ from stages import cpu_us
 
 FETCH_S = 2.0
 ALONE_S = 3.0
-ROOM = {"CLOISTER_EXECUTOR_CONCURRENCY": "1024", "CLOISTER_NAMESPACE_QUEUE": "4000"}
+ROOM = {"CLOISTER_EXECUTOR_CONCURRENCY": "2048", "CLOISTER_NAMESPACE_QUEUE": "4000"}
 """By default fewer run at once, and the others wait or are turned away."""
 
 AT_ONCE = 1e6
