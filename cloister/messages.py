@@ -83,6 +83,24 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parameters: dict[str, Any] = {}
 
 
+class ObjectCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which Durable Object an invocation is for; its ``handler`` is then a method of that.
+
+    ``arguments`` is a msgpack list, of a method that is not ``fetch``. ``chain`` are the objects
+    that wait for this call, ``depth`` is how deep it is, ``hops`` how often it was sent on, and
+    ``rules`` the host rules, allowed and denied, of those on whose behalf it is made.
+    """
+
+    namespace_id: str
+    id: str
+    name: str | None = None
+    arguments: bytes = b""
+    chain: list[str] = []
+    depth: int = 0
+    hops: int = 0
+    rules: list[tuple[list[str], list[str]]] = []
+
+
 class Invocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request to one worker version, or one event (see ``cloister.publishing``).
 
@@ -110,6 +128,7 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cf: dict[str, Any] | None = None
     handler: str = "fetch"
     event: bytes = b""
+    object: ObjectCall | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

@@ -185,6 +185,16 @@ class Settings:
         60, "A SQL database that nobody asks is closed after so many seconds.", _whole
     )
 
+    objects_active: int = _setting(
+        64,
+        "Durable Objects active at once in one executor, each with an isolate and a process for "
+        "its storage.",
+        _whole,
+    )
+    object_idle_s: int = _setting(
+        30, "A Durable Object that nobody calls leaves memory after so many seconds.", _whole
+    )
+
     egress_ports: tuple[int, ...] = _setting(
         (80, 443, 8080, 8443), "Ports that fetch() may connect to.", _ports
     )

@@ -200,6 +200,11 @@ class IsolatePool:
         while len(self._idle) > self._settings.warm_isolates:
             self._evict(next(iter(self._idle)), "evicted")
 
+    def drop(self, ending: str) -> None:
+        """End those that are kept for keys that end so."""
+        for isolate in [one for one in self._idle if str(one.key).endswith(ending)]:
+            self._evict(isolate, "dropped")
+
     def _take_warm(self, key: str) -> Isolate | None:
         waiting = self._warm.get(key)
         if not waiting:

@@ -75,6 +75,11 @@ class Pools:
         """Give an isolate back to the pool that it is from."""
         self._pools[isolate.language].release(isolate, reuse=reuse)
 
+    def drop(self, ending: str) -> None:
+        """End those that are kept for keys that end so."""
+        for pool in self._pools.values():
+            pool.drop(ending)
+
     def _check_failed(self, language: Language) -> None:
         at, message = self._failed.get(language, (-RETRY_S, ""))
         if time.monotonic() < at + RETRY_S:

@@ -6,6 +6,7 @@ import functools
 import logging
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from typing import Any, Protocol
 
@@ -15,13 +16,14 @@ from msgspec import Raw
 from cloister.assets.sites import Sites
 from cloister.messages import Outbound
 from cloister.outcomes import Outcome
+from cloister.registry.objects import ObjectNamespaceView
 from cloister.registry.registry import Registry
 from cloister.registry.views import Bundle, NamespaceView, Route
 from cloister.settings import Settings
 from executor import dispatching
 from executor.bindings import Binding, Refused, assets, open_binding
 from executor.bindings.asked import body_of, read_request, read_stream
-from executor.bindings.base import Dispatched
+from executor.bindings.base import Dispatched, ObjectTarget
 from executor.budget import INVOCATION_BYTES, Budget, OverBudget
 from executor.databases.asking import Questions
 from executor.egress.client import Client
@@ -50,6 +52,11 @@ from executor.work import Ended, Terms
 log = logging.getLogger(__name__)
 
 _NO_TURN = contextlib.nullcontext()
+
+CYCLE = (
+    "Durable Object call cycle: this object waits for the end of this very call, and it does one "
+    "thing at a time."
+)
 
 
 class Neighbours(Protocol):
@@ -85,6 +92,19 @@ class Neighbours(Protocol):
     ) -> LocalSink:
         """Start another worker on behalf of a caller, on its terms if it dispatches. Raises
         Ended."""
+
+    async def object_class(self, namespace_id: str) -> ObjectNamespaceView | None:
+        """A class of Durable Objects; None if it was deleted."""
+
+    def call_object(
+        self,
+        caller: Run,
+        target: ObjectTarget,
+        invoke: frames.Invoke,
+        body: Readable | None,
+        rules: frozenset[HostRules],
+    ) -> LocalSink:
+        """Have a Durable Object do that on behalf of a caller. Raises Ended."""
 
 
 class Server:
@@ -270,11 +290,18 @@ class Server:
         terms: Terms | None = None,
     ) -> tuple[HopResponse, LocalSink]:
         """Send a request to another worker; the head of its response, and where the rest comes."""
+        invoke, body = _invoke(request, entrypoint, props)
+        start = functools.partial(self._start_callee, route, invoke, body, terms)
+        return await self._answered(request, start)
+
+    async def _answered(
+        self, request: OutgoingRequest, start: Callable[[], Awaitable[LocalSink]]
+    ) -> tuple[HopResponse, LocalSink]:
         self.begin()
         started = time.monotonic()
         status = 0
         try:
-            sink = await self._start_callee(route, *_invoke(request, entrypoint, props), terms)
+            sink = await start()
             answer = await sink.answer
             if not isinstance(answer, HopResponse):
                 raise Ended(Outcome.INTERNAL)
@@ -368,6 +395,32 @@ class Server:
         )
         sink = await self._start_callee(route, invoke, None)
         return await sink.answer
+
+    async def object_class(self, namespace_id: str) -> ObjectNamespaceView | None:
+        """A class of Durable Objects; None if it was deleted."""
+        return await self._host.object_class(namespace_id)
+
+    async def fetch_object(self, target: ObjectTarget, request: OutgoingRequest) -> frames.Incoming:
+        """Send a request to a Durable Object."""
+        start = functools.partial(self._start_object, target, *_invoke(request, None, {}))
+        answer, sink = await self._answered(request, start)
+        return self._shown(request, answer, sink)
+
+    async def call_object(self, target: ObjectTarget, method: str, arguments: Raw) -> Any:
+        """Call a method of a Durable Object."""
+        self.count()
+        invoke = frames.Invoke(handler=method, arguments=arguments)
+        sink = await self._start_object(target, invoke, None)
+        return await sink.answer
+
+    async def _start_object(
+        self, target: ObjectTarget, invoke: frames.Invoke, body: Readable | None
+    ) -> LocalSink:
+        if target.id in self._run.work.objects:
+            raise Refused("Error", CYCLE)
+        sink = self._host.call_object(self._run, target, invoke, body, await self._rules())
+        self._callees.append(sink)
+        return sink
 
     # What the client counts with:
 

@@ -27,10 +27,13 @@ from cloister.messages import (
 )
 from cloister.outcomes import Outcome
 from cloister.registry import RouteCache, open_registry
+from cloister.registry.objects import ObjectNamespaceView
+from cloister.registry.rollout import KEY_HEADER
 from cloister.registry.views import Bundle, NamespaceView, Route
 from cloister.secrets import open_cipher
 from cloister.settings import MIB, Settings
 from executor.backlog import waiting_places
+from executor.bindings.base import ObjectTarget
 from executor.budget import EXECUTOR_BYTES, Budget
 from executor.compiling import Compiler
 from executor.databases.asking import Questions
@@ -45,6 +48,9 @@ from executor.invocation import Run
 from executor.isolate import frames
 from executor.isolates import Isolate
 from executor.notes import Notes
+from executor.objects.calling import ObjectReplySink, object_invocation
+from executor.objects.owner import Objects
+from executor.objects.sink import ObjectSink
 from executor.pools import Pools
 from executor.replies import Replies, ReplySink, Undeliverable
 from executor.request_body import RequestBody
@@ -95,9 +101,11 @@ class Supervisor:
         self.databases = Databases(settings, self.registry, blobs, self.threads)
         self.questions = Questions(self._redis, self.databases)
         self.traces = Traces(self._redis, settings.logs_kept)
+        self.objects = Objects(self, executor_id, self._redis)
+        self._routes.on_change(lambda _note: self.objects.forget_classes())
         self._replies = Replies(self._redis)
         self._notes = Notes(self._redis, executor_id, self._take_note)
-        self._runs: dict[str, tuple[Run, ReplySink]] = {}
+        self._runs: dict[str, tuple[Run | ObjectSink, ReplySink]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_over = asyncio.Event()
         self._effective = lru_cache(maxsize=1024)(
@@ -131,6 +139,7 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for part in (
             self._notes.close(),
+            self.objects.close(),
             self._replies.close(),
             self.traces.close(),
             self.pools.close(),
@@ -167,6 +176,10 @@ class Supervisor:
     def submit(self, invocation: Invocation, begun: Callable[[], None]) -> None:
         """Run an invocation; ``begun`` is called when it waits no more, perhaps again at its
         end."""
+        if invocation.object is not None:
+            begun()
+            self.submit_call(invocation)
+            return
         sink = ReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
         run = Run(self, self._work(invocation), sink)
         run.on_begun = begun
@@ -174,6 +187,17 @@ class Supervisor:
         self._runs[invocation.id] = run, sink
         self._replies.begin(invocation.id)
         run.start(self._spawn)
+
+    def submit_call(self, invocation: Invocation) -> None:
+        """Have a Durable Object take a call of another process."""
+        replies = ObjectReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
+        sink = ObjectSink(replies)
+        self._runs[invocation.id] = sink, replies
+        self._replies.begin(invocation.id)
+        body = RequestBody(self._redis, invocation.id) if invocation.body_is_streamed else None
+        task = self._spawn(self.objects.run(invocation, sink, body))
+        sink.belong(task)
+        task.add_done_callback(lambda _task: self._over(invocation.id, _nothing))
 
     def _over(self, id_: str, begun: Callable[[], None]) -> None:
         del self._runs[id_]
@@ -257,15 +281,18 @@ class Supervisor:
         """The same, if it is at hand."""
         return self._routes.bundle_at_hand(version)
 
-    def borrow_now(self, bundle: Bundle, memory_mb: int) -> Isolate | None:
-        """A warm isolate of that version, within that memory, if its namespace takes those."""
+    def borrow_now(self, bundle: Bundle, memory_mb: int, only_for: str = "") -> Isolate | None:
+        """A warm isolate of that version, within that memory, if its namespace takes those. One of
+        those that are ``only_for`` somebody is nobody else's."""
         namespace = self._routes.namespace_at_hand(bundle.namespace)
         if namespace is None or namespace.fresh_isolates:
             return None
         pool = self.pools.at_hand(namespace.language)
-        return None if pool is None else pool.borrow_warm(_key(bundle, memory_mb, namespace))
+        if pool is None:
+            return None
+        return pool.borrow_warm(_key(bundle, memory_mb, namespace, only_for))
 
-    async def borrow(self, bundle: Bundle, memory_mb: int) -> Isolate:
+    async def borrow(self, bundle: Bundle, memory_mb: int, only_for: str = "") -> Isolate:
         """An isolate of that version, within that memory, as its namespace wants it now.
 
         Raises:
@@ -293,8 +320,12 @@ class Supervisor:
 
         owner = bundle.namespace, bundle.script
         pool = await self.pools.of(language)
-        key = _key(bundle, memory_mb, namespace)
+        key = _key(bundle, memory_mb, namespace, only_for)
         return await pool.borrow(key, load, owner=owner, fresh=namespace.fresh_isolates)
+
+    def drop_isolates(self, only_for: str) -> None:
+        """End those that nobody else may have."""
+        self.pools.drop(f"#{only_for}")
 
     def give_back(self, isolate: Isolate, *, reuse: bool) -> None:
         """Done with it."""
@@ -382,8 +413,51 @@ class Supervisor:
             begin_by_s=time.time() + left_ms / 1000,
             rules=tuple(rules),
             depth=work.depth + 1,
+            objects=work.objects,
             family=work.family,
         )
+
+    # Durable Objects:
+
+    async def object_class(self, namespace_id: str) -> ObjectNamespaceView | None:
+        """A class of them; None if it was deleted."""
+        return await self.objects.class_of(namespace_id)
+
+    async def object_route(self, namespace: str, script: str, id_: str) -> Route | None:
+        """The version that an object runs: of two that are live always the same."""
+        route = await self._routes.route(namespace, script)
+        return None if route is None else await self._routes.chosen(route, [(KEY_HEADER, id_)])
+
+    def call_object(
+        self,
+        caller: Run,
+        target: ObjectTarget,
+        invoke: frames.Invoke,
+        body: Readable | None,
+        rules: frozenset[HostRules],
+    ) -> LocalSink:
+        """Have an object do something on behalf of a caller. Once it has begun it does so to its
+        end, whoever waits.
+
+        Raises:
+            Ended: the calls are too deep, or too many.
+        """
+        work = caller.work
+        if work.depth + 1 >= MAX_DEPTH:
+            raise Ended(Outcome.EXCEEDED_DEPTH)
+        place = work.namespace, work.script
+        if not self._hops.has_room_for(place):
+            raise Ended(Outcome.OVERLOADED)
+        work.family.join()
+        self._hops.take(place)
+        local = LocalSink()
+        sink = ObjectSink(local)
+        local.cancel = sink.cancel
+        call = object_invocation(self.settings, caller, target, invoke, rules)
+        task = self._spawn(self.objects.run(call, sink, body, work.family))
+        sink.belong(task)
+        task.add_done_callback(lambda _task: self._hop_over(work))
+        return local
 
     # Which namespaces there are:
 
@@ -406,6 +480,11 @@ class Supervisor:
                 await asyncio.sleep(NAMES_RETRY_S)
 
 
-def _key(bundle: Bundle, memory_mb: int, namespace: NamespaceView) -> str:
+def _key(bundle: Bundle, memory_mb: int, namespace: NamespaceView, only_for: str) -> str:
     """Isolates of the same key are alike."""
-    return f"{bundle.version}/{memory_mb}/{namespace.language}"
+    key = f"{bundle.version}/{memory_mb}/{namespace.language}"
+    return f"{key}#{only_for}" if only_for else key
+
+
+def _nothing() -> None:
+    """Nobody asks."""

@@ -79,6 +79,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     begin_by_s: float
     rules: tuple[HostRules, ...] = ()
     depth: int = 0
+    objects: tuple[str, ...] = ()
+    """Durable Objects that wait for its end, or that it is an event of."""
     family: Family = msgspec.field(default_factory=Family)
 
     @property

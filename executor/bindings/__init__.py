@@ -11,12 +11,14 @@ from executor.bindings.base import Binding, Refused, Scope
 from executor.bindings.d1 import D1
 from executor.bindings.dispatch import Dispatch
 from executor.bindings.kv import Kv
+from executor.bindings.objects import Objects
 from executor.bindings.service import Service
 
 TYPES: dict[str, type[Binding]] = {
     "assets": Assets,
     "d1": D1,
     "dispatch_namespace": Dispatch,
+    "durable_object_namespace": Objects,
     "kv_namespace": Kv,
     "service": Service,
 }

@@ -10,6 +10,7 @@ from msgspec import Raw
 from cloister.assets import SiteRef
 from cloister.assets.sites import Sites
 from cloister.limits import Limits
+from cloister.registry.objects import ObjectNamespaceView
 from cloister.registry.registry import Registry
 from executor.databases.asking import Questions
 from executor.egress.redirects import OutgoingRequest
@@ -39,6 +40,15 @@ class Dispatched:
     limits: Limits
     outbound: str | None
     parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectTarget:
+    """A Durable Object, by an id that its namespace has made."""
+
+    namespace_id: str
+    id: str
+    name: str | None
 
 
 class Scope(Protocol):
@@ -73,6 +83,15 @@ class Scope(Protocol):
 
     async def dispatch(self, asked: Dispatched, request: OutgoingRequest) -> Incoming:
         """Send a request to a worker of a dispatch namespace of the account."""
+
+    async def object_class(self, namespace_id: str) -> ObjectNamespaceView | None:
+        """The class that a binding names; None if it was deleted."""
+
+    async def fetch_object(self, target: ObjectTarget, request: OutgoingRequest) -> Incoming:
+        """Send a request to a Durable Object."""
+
+    async def call_object(self, target: ObjectTarget, method: str, arguments: Raw) -> Any:
+        """Call a method of a Durable Object."""
 
 
 class Binding(ABC):

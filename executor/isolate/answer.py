@@ -10,6 +10,7 @@ from executor.isolate.door import pack
 from executor.isolate.events import EVENTS
 from executor.isolate.handlers import Handlers
 from executor.isolate.invocation import Invocation, runtime
+from executor.isolate.resident import resident
 from executor.isolate.workers.bodies import is_used, known_bytes, take_chunks
 from executor.isolate.workers.entrypoints import Context
 from executor.isolate.workers.headers import wire_pairs
@@ -60,14 +61,18 @@ class Answer:
 
     def fail(self, error: BaseException) -> None:
         """Send a failure, unless the invocation was answered already."""
+        resident.ended(error)
         if not self.given:
             self.given = True
             tell_failure(error, "invoke", pass_through=self._invocation.pass_through)
 
     async def _fetch(self) -> None:
         frame = self._invocation.frame
-        ctx = Context(frame.props)
-        handler = self._handlers.find(frame.entrypoint, "fetch", ctx, self._env)
+        if frame.object is None:
+            ctx = Context(frame.props)
+            handler = self._handlers.find(frame.entrypoint, "fetch", ctx, self._env)
+        else:
+            handler, ctx = await resident.method(self._handlers, frame, self._env)
         response = await _result(handler(incoming_request(frame), self._env, ctx))
         if not isinstance(response, FetchResponse):
             raise TypeError(
@@ -99,8 +104,11 @@ class Answer:
 
     async def _rpc(self) -> None:
         frame = self._invocation.frame
-        ctx = Context(frame.props)
-        method = self._handlers.find(frame.entrypoint, frame.handler, ctx, self._env)
+        if frame.object is None:
+            ctx = Context(frame.props)
+            method = self._handlers.find(frame.entrypoint, frame.handler, ctx, self._env)
+        else:
+            method, _ = await resident.method(self._handlers, frame, self._env)
         if not isinstance(frame.arguments, list):
             raise TypeError("The arguments cannot be read")
         value = await _result(method(*(python_from_rpc(each) for each in frame.arguments)))

@@ -10,6 +10,7 @@ from typing import Any
 from executor.isolate.workers.d1 import D1Database
 from executor.isolate.workers.dispatching import DispatchNamespace
 from executor.isolate.workers.kv import KVNamespace
+from executor.isolate.workers.objects import DurableObjectNamespace
 from executor.isolate.workers.services import Fetcher, Service
 from executor.isolate.workers.values import to_js_dicts
 
@@ -35,6 +36,7 @@ BINDINGS: dict[str, Callable[[str], Any]] = {
     "assets": Fetcher,
     "d1": D1Database,
     "dispatch_namespace": DispatchNamespace,
+    "durable_object_namespace": DurableObjectNamespace,
     "kv_namespace": KVNamespace,
     "service": Service,
 }

@@ -45,6 +45,11 @@ What calls carry, by target::
                                                        "metadata"?}], "list_complete", "cursor"?};
                                                        options: prefix, limit, cursor
     (get and get_many take the option cache_ttl, s)
+    a class of    idFromName        [name]          -> the id's digits
+    objects       newUniqueId       []              -> the same
+                  idFromString      [digits]        -> the same
+                  with option "object", {"id"} or {"name"}, what a service takes
+    ctx.storage   what executor/objects/cell/store.py lists; sync, abort
 
 A service that fails is a Refusal whose kind is the callee's ``Failed.name``. Other kinds are the
 names of ``executor.isolate.calls.KINDS``; an unknown one is an ``Exception`` to the tenant. RPC
@@ -111,13 +116,21 @@ class Compile(msgspec.Struct, frozen=True, kw_only=True, tag="compile", omit_def
     language: Language = RESTRICTED
 
 
+class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A Durable Object: 64 hex digits, and the name that they were made from if it is known."""
+
+    id: str
+    name: str | None = None
+
+
 class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defaults=True):
     """Run a handler.
 
     ``handler`` is ``fetch`` or, for an RPC call through a service binding, the method's name with
     ``arguments``: a list, which the executor passes on raw. With an ``event`` it is that of an
     event, see ``executor.isolate.events``. ``env`` adds to the worker's env for this invocation
-    only (outbound parameters).
+    only (outbound parameters). With an ``object`` it is the method of that instance of the class
+    ``entrypoint``, which the isolate holds from then on; it has no other.
     """
 
     handler: str = "fetch"
@@ -133,6 +146,7 @@ class Invoke(msgspec.Struct, frozen=True, kw_only=True, tag="invoke", omit_defau
     cf: dict[str, Any] | None = None
     log_bytes: int = 128 * 1024
     event: bytes = b""
+    object: Identity | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag="reply"):

@@ -5,15 +5,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
-from executor.isolate.workers.entrypoints import BASES, WorkerEntrypoint
+from executor.isolate.workers.entrypoints import BASES, DurableObject, WorkerEntrypoint
 
 DEFAULT = "Default"
 
 EVENTS = ("fetch", "scheduled", "queue", "alarm", "trace", "pubsub")
 """What an ``on_*`` function can be for."""
 
-RELAXED = ("fetch", "test")
+RELAXED = ("fetch", "test", "alarm")
 """Handlers that are given only as many arguments as they take."""
+
+CLASS_MARK = "class"
+"""The first of the handlers of a class of objects. No method is called so: it is a keyword."""
 
 TWO_DEFAULTS = "Cannot define multiple default entrypoints"
 
@@ -22,9 +25,13 @@ class Handlers:
     """The handlers of one loaded worker."""
 
     def __init__(
-        self, classes: Mapping[str, type[Any]], functions: Mapping[str, Callable[..., Any]]
+        self,
+        classes: Mapping[str, type[Any]],
+        functions: Mapping[str, Callable[..., Any]],
+        objects: Mapping[str, type[Any]],
     ) -> None:
         self._classes = classes
+        self._objects = objects
         self._functions = functions
         self._arity: dict[Any, int | None] = {}
 
@@ -34,7 +41,23 @@ class Handlers:
         listing = {name: each for name, each in methods.items() if each}
         if self._functions:
             listing[DEFAULT] = list(self._functions)
+        for name, cls in self._objects.items():
+            listing[name] = [CLASS_MARK, *exposed_methods(cls)]
         return listing
+
+    def object_class(self, name: str | None) -> type[Any]:
+        """The class of Durable Objects of that name. Raises ``TypeError`` if there is none."""
+        found = self._objects.get(name or "")
+        if found is None:
+            raise TypeError(f"The worker does not export a class of Durable Objects named {name}")
+        return found
+
+    def method(self, instance: Any, name: str) -> Callable[..., Any]:
+        """A method of an object. Raises ``TypeError`` if its class does not expose it."""
+        method = exposed_method(type(instance), name)
+        if method is None:
+            raise TypeError(_missing(type(instance).__name__, name))
+        return self._fitting(method.__get__(instance), name, bound=True, key=method)
 
     def find(self, entrypoint: str | None, name: str, ctx: Any, env: Any) -> Callable[..., Any]:
         """The handler to call, on a new instance where it is a method.
@@ -74,15 +97,18 @@ def discover(module: Mapping[str, Any]) -> Handlers:
     """
     classes: dict[str, type[Any]] = {}
     functions: dict[str, Callable[..., Any]] = {}
+    objects: dict[str, type[Any]] = {}
     for name in _exported(module):
         value = module.get(name)
         if isinstance(value, type) and issubclass(value, WorkerEntrypoint) and value not in BASES:
             classes[name] = value
+        elif isinstance(value, type) and issubclass(value, DurableObject) and value not in BASES:
+            objects[name] = value
         elif name.startswith("on_") and name[3:] in EVENTS and callable(value):
             functions[name[3:]] = value
     if DEFAULT in classes and functions:
         raise TypeError(TWO_DEFAULTS)
-    return Handlers(classes, functions)
+    return Handlers(classes, functions, objects)
 
 
 def exposed_methods(cls: type[Any]) -> list[str]:

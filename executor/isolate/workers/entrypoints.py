@@ -44,10 +44,11 @@ class WorkerEntrypoint:
 
 
 class DurableObject:
-    """Durable Objects may be defined, so that their module loads, but not used."""
+    """Base of the classes of Durable Objects."""
 
-    def __init__(self, *_arguments: Any, **_named: Any) -> None:
-        _refuse("Durable Objects")
+    def __init__(self, ctx: Any, env: Any) -> None:
+        self.ctx = ctx
+        self.env = env
 
 
 class WorkflowEntrypoint:
