@@ -82,6 +82,7 @@ def open_session(
     names.script_name(script)
     found = namespace_of(account_id, namespace)
     wanted = assets.manifest(body().manifest)
+    sites.check_quotas(found, script, sites.usage_of(file.size for file in wanted))
     with translated(NAMESPACE_NOT_FOUND):
         session = house().registry.assets.open(
             found.id, script, wanted, sites.known(found.id, script)
@@ -98,7 +99,8 @@ def receive(account_id: str, base64: str | None) -> Response:
     session = _session(account_id)
     if base64 != "true":
         raise Refused(MALFORMED_PARAMETER, "base64 must be true.", pointer="/base64")
-    stored = {part.name: _stored(part, session) for part in upload.receive(UPLOAD_BYTES)}
+    parts = upload.receive(UPLOAD_BYTES)
+    stored = sites.keep((part.name, _prepared(part, session)) for part in parts)
     with translated(UNAUTHENTICATED):
         is_complete = house().registry.assets.add(session, stored)
     if not is_complete:
@@ -118,7 +120,7 @@ def _session(account_id: str) -> Session:
         raise Refused(UNAUTHENTICATED, str(exc)) from exc
 
 
-def _stored(part: upload.Part, session: Session) -> Stored:
+def _prepared(part: upload.Part, session: Session) -> tuple[Stored, bytes]:
     size = session.missing.get(part.name)
     if size is None:
         raise Refused(
@@ -135,7 +137,7 @@ def _stored(part: upload.Part, session: Session) -> Stored:
             MANIFEST_INVALID,
             f"File {part.name!r} has {len(data)} bytes; the manifest says {size}.",
         )
-    return sites.store(data, _type(part), _guess(part.name, session))
+    return sites.prepared(data, _type(part), _guess(part.name, session))
 
 
 def _type(part: upload.Part) -> str | None:

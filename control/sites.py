@@ -1,6 +1,7 @@
 """What a version refers to for its assets: of a finished upload session, or of the live version."""
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -10,21 +11,28 @@ from cloister.assets.manifest import decode_manifest, encode
 from cloister.assets.types import guessed
 from cloister.errors import NotFound
 from cloister.registry import NamespaceView, NewVersion
+from cloister.registry.assets import Usage
 from control import asset_tokens
 from control.errors import (
     ASSETS_BINDING_ALONE,
     ASSETS_MISSING,
+    ASSETS_OVER_QUOTA,
     MANIFEST_MISSING,
     VALIDATION_FAILED,
     Refused,
+    translated,
 )
 from control.house import house
 from control.rules import bindings
 from control.rules.assets import Chosen
 
+GROUP_BYTES = 4 * 1024 * 1024
+GROUP_FILES = 100
+"""What is noted, and then written, at once."""
 
-def store(data: bytes, content_type: str | None, guess: str) -> Stored:
-    """Keep a file's bytes, and what they are in each coding worth it, in a blob named by both."""
+
+def prepared(data: bytes, content_type: str | None, guess: str) -> tuple[Stored, bytes]:
+    """What a file's blob is to have: its bytes, and what they are in each coding worth it."""
     kind = guess if content_type is None else content_type
     made = compressed(data) if is_compressible(kind) else {}
     variants: dict[str, tuple[int, int]] = {}
@@ -34,9 +42,32 @@ def store(data: bytes, content_type: str | None, guess: str) -> Stored:
         end += len(encoded)
     whole = b"".join((data, *made.values()))
     digest = hashlib.sha256(whole).hexdigest()
-    house().blobs.put(f"asset/{digest}", whole)
     etag = hashlib.sha256(data).hexdigest()[:32]
-    return Stored(digest, len(data), etag, content_type, variants)
+    return Stored(digest, len(data), etag, content_type, variants), whole
+
+
+def keep(files: Iterable[tuple[str, tuple[Stored, bytes]]]) -> dict[str, Stored]:
+    """Write files as they are prepared, by the uploader's hash, a few at a time."""
+    kept: dict[str, Stored] = {}
+    group: dict[str, bytes] = {}
+    size = 0
+    for name, (stored, whole) in files:
+        kept[name] = stored
+        group[stored.blob] = whole
+        size += len(whole)
+        if size >= GROUP_BYTES or len(group) >= GROUP_FILES:
+            _write(group)
+            group, size = {}, 0
+    _write(group)
+    return kept
+
+
+def _write(group: dict[str, bytes]) -> None:
+    """Each noted first: a blob of the same bytes may be about to be collected."""
+    if group:
+        house().registry.uploads.begin(*group)
+    for digest, whole in group.items():
+        house().blobs.put(f"asset/{digest}", whole)
 
 
 def known(namespace_id: str, script: str) -> dict[str, Stored]:
@@ -78,10 +109,50 @@ def chosen(namespace: NamespaceView, script: str, said: Chosen | None, *, keep: 
             raise Refused(MANIFEST_MISSING, pointer="/assets/jwt")
         return Next(keep=True, config=config)
     manifest = _manifest(namespace, script, said.jwt)
-    site = SiteRef(
-        manifest=_put("manifest", manifest), config=config or "", files=len(manifest.files)
+    usage = usage_of(file.stored.size for file in manifest.files)
+    check_quotas(namespace, script, usage)
+    return Next(
+        site=SiteRef(
+            manifest=_put("manifest", manifest),
+            config=config or "",
+            files=usage.files,
+            bytes=usage.bytes,
+        )
     )
-    return Next(site=site)
+
+
+def usage_of(sizes: Iterable[int]) -> Usage:
+    """Of files of these sizes."""
+    listed = list(sizes)
+    return Usage(len(listed), sum(listed))
+
+
+def check_quotas(namespace: NamespaceView, script: str, wanted: Usage) -> None:
+    """Whether a version may have so much, and with it the namespace, by what is live there.
+
+    Raises:
+        Refused: it is more than the operator allows.
+    """
+    settings = house().settings
+    _check_quota("A version", wanted, Usage(settings.asset_files, settings.asset_bytes))
+    allowed = Usage(settings.namespace_asset_files, settings.namespace_asset_bytes)
+    if allowed.files or allowed.bytes:
+        others = house().registry.assets.usage(namespace.id, without=script)
+        both = Usage(others.files + wanted.files, others.bytes + wanted.bytes)
+        _check_quota("The namespace", both, allowed)
+
+
+def _check_quota(who: str, would: Usage, allowed: Usage) -> None:
+    for number, most, what in (
+        (would.files, allowed.files, "files"),
+        (would.bytes, allowed.bytes, "bytes"),
+    ):
+        if most and number > most:
+            raise Refused(
+                ASSETS_OVER_QUOTA,
+                f"{who} would have {number} {what} of assets; at most {most} are allowed.",
+                pointer="/manifest",
+            )
 
 
 def check(
@@ -121,6 +192,8 @@ def _manifest(namespace: NamespaceView, script: str, token: str) -> Manifest:
         raise Refused(MANIFEST_MISSING, pointer="/assets/jwt") from exc
     if (session.namespace_id, session.script) != (namespace.id, script):
         raise Refused(MANIFEST_MISSING, pointer="/assets/jwt")
+    with translated(MANIFEST_MISSING):
+        registry.assets.hold(session.id)
     stored = registry.assets.finished(session)
     if stored is None:
         raise Refused(ASSETS_MISSING, pointer="/assets/jwt")
@@ -138,5 +211,6 @@ def _files(site: SiteRef) -> list[File]:
 
 def _put(kind: str, value: msgspec.Struct) -> str:
     name, data = encode(value)
+    house().registry.uploads.begin(name)
     house().blobs.put(f"{kind}/{name}", data)
     return name

@@ -42,11 +42,13 @@ class Manifest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SiteRef(msgspec.Struct, frozen=True, kw_only=True):
-    """What a version says of its assets: two blobs by their digests, and how many files."""
+    """What a version says of its assets: two blobs by their digests, how many files, and how many
+    bytes were uploaded for them (0 where an older release made it)."""
 
     manifest: str
     config: str
     files: int
+    bytes: int = 0
 
 
 _decoder = msgspec.msgpack.Decoder(Manifest)

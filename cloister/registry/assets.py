@@ -5,19 +5,22 @@ what was uploaded for its very script, or what that script's live version has. S
 file by its hash alone, whoever has uploaded it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import JSON, BigInteger, Select, cast, delete, func, select, type_coerce, update
 
-from cloister.assets.manifest import Stored
+from cloister.assets.manifest import SiteRef, Stored
 from cloister.errors import NotFound
 from cloister.registry.database import Database, Work, now_ms
-from cloister.registry.models import AssetSession, AssetUpload, Namespace
+from cloister.registry.models import AssetSession, AssetUpload, Namespace, Script, Version
 from cloister.registry.names import check_name, new_id
 
 LIFE_S = 3_600
-"""How long a session may take, and then its deploy may wait."""
+"""How long a session may take, and then again, how long its deploy may wait."""
+
+CHUNK = 500
+"""Rows that are read at once."""
 
 SESSIONS = 10
 """Sessions of a script at once: with another one the oldest is over."""
@@ -29,6 +32,13 @@ class Wanted(msgspec.Struct, frozen=True, array_like=True):
     path: str
     hash: str
     size: int
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Files, and bytes as they were uploaded."""
+
+    files: int
+    bytes: int
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +119,8 @@ class Assets:
         """
         with self._database.write() as work:
             # Locked, so that of the last two uploads one sees the other.
-            if work.scalar(_query(session.id).with_for_update()) is None:
+            row = work.scalar(_query(session.id).with_for_update())
+            if row is None:
                 raise _over()
             rows = [
                 {"session_id": session.id, "hash": name, "stored": stored}
@@ -117,7 +128,57 @@ class Assets:
             ]
             if rows:
                 work.execute(work.insert(AssetUpload).on_conflict_do_nothing(), rows)
-            return _uploaded(work, session.id) >= len(session.missing)
+            complete = _uploaded(work, session.id) >= len(session.missing)
+            if complete:
+                row.expires_at = now_ms() + LIFE_S * 1000
+            return complete
+
+    def hold(self, session_id: str) -> None:
+        """Have a session last long enough for a deploy that begins now: its files are wanted.
+
+        Raises:
+            NotFound: it is over.
+        """
+        mine = (AssetSession.id == session_id) & (AssetSession.expires_at > now_ms())
+        longer = update(AssetSession).where(mine).values(expires_at=now_ms() + LIFE_S * 1000)
+        with self._database.write() as work:
+            if work.rows_changed(longer) == 0:
+                raise _over()
+
+    def usage(self, namespace_id: str, *, without: str) -> Usage:
+        """What the live versions of a namespace have, all scripts but one together."""
+        site = type_coerce(Version.assets, JSON)
+        number, size = (cast(site[name].as_string(), BigInteger) for name in ("files", "bytes"))
+        query = (
+            select(func.sum(number), func.sum(size))
+            .join(Script, Script.version_id == Version.id)
+            .where(Script.namespace_id == namespace_id, Script.name != without)
+            .where(Version.assets.is_not(None))
+        )
+        with self._database.read() as session:
+            found = session.execute(query).one()
+        return Usage(int(found[0] or 0), int(found[1] or 0))
+
+    def in_sessions(self) -> Iterator[str]:
+        """The digest of each blob that a session under way has, or has had uploaded."""
+        under_way = AssetSession.expires_at > now_ms()
+        known = select(AssetSession.known).where(under_way)
+        came = select(AssetUpload.stored).join(
+            AssetSession, AssetUpload.session_id == AssetSession.id
+        )
+        with self._database.read() as session:
+            for row in session.scalars(known.execution_options(yield_per=1)):
+                yield from (stored.blob for stored in _known.decode(row).values())
+            for stored in session.scalars(came.where(under_way).execution_options(yield_per=CHUNK)):
+                yield stored.blob
+
+    def in_versions(self) -> Iterator[SiteRef]:
+        """The assets of each version that has any, be it live or not."""
+        query = select(Version.assets).where(Version.assets.is_not(None))
+        with self._database.read() as session:
+            for site in session.scalars(query.execution_options(yield_per=CHUNK)):
+                if site is not None:
+                    yield site
 
     def finished(self, session: Session) -> dict[str, Stored] | None:
         """Every file of a session by its hash; None if some are still to come."""

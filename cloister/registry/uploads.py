@@ -1,7 +1,8 @@
-"""Blobs of source bundles: which are wanted, and the collection of those that are not.
+"""Blobs by their digests: which are wanted, and the collection of those that are not.
 
 A bundle is wanted while a version names its digest, and while an upload of it is under way, which
 has not got that far. What a failed upload or a deleted version leaves behind is wanted by nobody.
+For blobs of assets only the uploads are noted here: who else wants them is in manifests.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,14 +23,16 @@ class Uploads:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, digest: str) -> None:
-        """An upload is about to write this bundle's blob. Waits while that is being collected."""
+    def begin(self, *digests: str) -> None:
+        """An upload is about to write these blobs. Waits while one of them is being collected."""
+        now = now_ms()
+        # In one order, so that of two uploads of the same files one waits for the other.
+        rows = [{"digest": digest, "begun_at": now} for digest in sorted(set(digests))]
         with self._database.write() as work:
-            note = work.insert(Upload).values(digest=digest, begun_at=now_ms())
+            note = work.insert(Upload)
             work.execute(
-                note.on_conflict_do_update(
-                    index_elements=[Upload.digest], set_={"begun_at": now_ms()}
-                )
+                note.on_conflict_do_update(index_elements=[Upload.digest], set_={"begun_at": now}),
+                rows,
             )
 
     def forget_old(self) -> None:

@@ -2,8 +2,12 @@
 
 import base64
 import hashlib
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import httpx
@@ -13,13 +17,15 @@ from cloudflare import Cloudflare
 from flask import Flask
 from joserfc import jwt
 from joserfc.jwk import OctKey
+from sqlalchemy import delete
 
+from cloister import collection
 from cloister.assets import FILE_BYTES, MAX_FILES, SiteRef
 from cloister.assets.config import decode_config
 from cloister.assets.manifest import File, decode_manifest
 from cloister.blobs import Blobs
 from cloister.registry import Registry
-from cloister.registry.models import AssetSession
+from cloister.registry.models import AssetSession, Upload
 from cloister.secrets import open_cipher
 from cloister.settings import Settings
 
@@ -498,6 +504,62 @@ def test_rules_of_files(uploader: Uploader, live: Any, settings: Settings) -> No
     assert sum(text.startswith("_headers line") for text in warnings) == 11
 
 
+def test_collection_under_running_uploads(
+    api: httpx.Client,
+    executor: Any,
+    settings: Settings,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sites of the same few files are uploaded, deployed, deleted and forgotten, while all that
+    nobody wants is collected, however young: no deploy finds a file gone, and each site that is
+    live is whole. At the end nothing is left."""
+    blobs = Blobs.open(settings)
+    monkeypatch.setattr(collection, "UPLOAD_MS", -3_600_000)
+    ended = threading.Event()
+
+    def collect() -> int:
+        deleted = 0
+        while not ended.is_set():
+            deleted += collection.collect(registry, blobs)
+        return deleted
+
+    def work(number: int) -> None:
+        random = Random(number)
+        pool = [f"file {n} of {number}".encode() * 40 for n in range(4)]
+        for _ in range(8):
+            uploader = Uploader(api, f"site-{number}")
+            files = {f"/{n}": data for n, data in enumerate(random.sample(pool, 3))}
+            token = uploader.complete(files, "text/plain")
+            assert uploader.deploy(code=False, assets={"jwt": token}).is_success
+            namespace = registry.namespaces.find(ACCOUNT, NAMESPACE)
+            site = registry.scripts.get(namespace.id, f"site-{number}").version.assets
+            assert site is not None
+            listed = decode_manifest(blobs.get(f"manifest/{site.manifest}")).files
+            assert blobs.get(f"assetconfig/{site.config}")
+            for file in listed:
+                data = blobs.get(f"asset/{file.stored.blob}")
+                assert data is not None
+                assert data[: file.stored.size] == files[file.path]
+            assert api.delete(uploader.script).is_success
+            digests = [site.manifest, *(file.stored.blob for file in listed)]
+            with registry._database.write() as session:  # as an hour does
+                session.execute(delete(Upload).where(Upload.digest.in_(digests)))
+
+    with ThreadPoolExecutor(4) as threads:
+        collector = threads.submit(collect)
+        try:
+            list(threads.map(work, range(3)))
+        finally:
+            ended.set()
+        deleted = collector.result(60)
+    with registry._database.write() as session:
+        session.execute(delete(Upload))
+    assert deleted + collection.collect(registry, blobs) > 0
+    kinds = ("asset", "manifest", "assetconfig")
+    assert [key for kind in kinds for key, _ in blobs.entries(kind)] == []
+
+
 def test_sdk(sdk: Cloudflare, settings: Settings, files: Any) -> None:
     """The official SDK does all of it."""
     manifest = {"/index.html": {"hash": hashed(b"<p>hi"), "size": 5}}
@@ -533,3 +595,55 @@ def test_plain_worker(uploader: Uploader, api: httpx.Client) -> None:
     assert problem(uploader.deploy(assets={"jwt": token})) == (400, 10343)
     assert plain.deploy(assets={"jwt": token}).json()["result"]["has_assets"] is True
     assert len(uploader.open(SITE).json()["result"]["buckets"][0]) == 3
+
+
+class TestQuotas:
+    """How many files and bytes a version, and what is live in a namespace, may have."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return replace(
+            settings,
+            asset_files=3,
+            asset_bytes=100,
+            namespace_asset_files=5,
+            namespace_asset_bytes=150,
+        )
+
+    @pytest.mark.parametrize(
+        ("files", "said"),
+        [
+            (
+                {f"/{n}": b"a" for n in range(4)},
+                "A version would have 4 files of assets; at most 3",
+            ),
+            ({"/a": b"a" * 101}, "A version would have 101 bytes of assets; at most 100 are"),
+            ({"/a": b"a" * 60, "/b": b"a" * 41}, "A version would have 101 bytes"),
+        ],
+    )
+    def test_of_a_version(self, uploader: Uploader, files: Files, said: str) -> None:
+        """Refused before a file is sent, with both numbers; as much as is allowed is taken."""
+        refused = uploader.open(files)
+        assert problem(refused) == (400, 10027)
+        assert said in refused.text
+        allowed = {"/a": b"a" * 98, "/b": b"b", "/c": b"c"}
+        assert uploader.deploy(assets={"jwt": uploader.complete(allowed)}).is_success
+
+    def test_of_a_namespace(self, api: httpx.Client, executor: Any) -> None:
+        """What others have live counts, not what the script itself had; at the session, and at the
+        deploy of what was uploaded before."""
+        one, two = Uploader(api, "one"), Uploader(api, "two")
+        full, rest = {"/a": b"a" * 100}, {"/b": b"b" * 50, "/c": b""}
+        assert one.deploy(assets={"jwt": one.complete(full)}).is_success
+        assert one.deploy(assets={"jwt": one.complete(full)}).is_success
+        assert problem(two.open({"/b": b"b" * 51})) == (400, 10027)
+        assert two.deploy(assets={"jwt": two.complete(rest)}).is_success
+        three = Uploader(api, "three")
+        assert problem(three.open({f"/{n}": b"" for n in range(3)})) == (400, 10027)
+        assert api.delete(two.script).is_success
+        tokens = {each: each.complete(rest) for each in (two, three)}
+        assert two.deploy(assets={"jwt": tokens[two]}).is_success
+        refused = three.deploy(assets={"jwt": tokens[three]})
+        assert problem(refused) == (400, 10027)
+        assert "The namespace would have 200 bytes of assets; at most 150" in refused.text
+        assert api.get(three.script).status_code == 404

@@ -99,6 +99,7 @@ def emptied_postgresql_url(_postgresql_server: str) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         if connection.execute("SELECT to_regclass('accounts')").fetchone() != (None,):
             connection.execute("DELETE FROM accounts")
+            connection.execute("DELETE FROM uploads")
     return url
 
 

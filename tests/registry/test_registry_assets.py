@@ -7,7 +7,8 @@ import pytest
 from cloister.assets import SiteRef, Stored
 from cloister.errors import Invalid, NotFound
 from cloister.registry import NewVersion, Registry, TagFilter
-from cloister.registry.assets import SESSIONS, Wanted
+from cloister.registry.assets import SESSIONS, Usage, Wanted
+from cloister.registry.database import now_ms
 from cloister.registry.models import AssetSession, AssetUpload
 
 FILES = [Wanted("/a", "ha", 1), Wanted("/b", "hb", 2), Wanted("/c", "ha", 1)]
@@ -46,6 +47,45 @@ def test_last_two_uploads_at_once(registry: Registry, namespace: str) -> None:
             threads.map(lambda n: registry.assets.add(session, {f"h{n}": stored(1)}), range(8))
         )
     assert done.count(True) == 1
+
+
+def test_time_for_the_deploy(registry: Registry, namespace: str) -> None:
+    """A session lasts an hour from its last file on, and again from a deploy that begins; one that
+    is over does not come back."""
+    assets = registry.assets
+    session = assets.open(namespace, "site", FILES, {"hb": stored(2)})
+
+    def grow_old(left_ms: int) -> None:
+        with registry._database.write() as work:
+            work.query(AssetSession).update({"expires_at": now_ms() + left_ms})
+
+    def left_ms() -> int:
+        with registry._database.read() as read:
+            return int(read.query(AssetSession).one().expires_at) - now_ms()
+
+    grow_old(60_000)
+    assert assets.add(session, {}) is False
+    assert left_ms() <= 60_000
+    assert assets.add(session, {"ha": stored(1)}) is True
+    assert left_ms() > 3_000_000
+    grow_old(60_000)
+    assets.hold(session.id)
+    assert left_ms() > 3_000_000
+    grow_old(-1)
+    with pytest.raises(NotFound):
+        assets.hold(session.id)
+
+
+def test_usage(registry: Registry, namespace: str) -> None:
+    """Of live versions, without the script that is to change: also more than 32 bits hold."""
+    assert registry.assets.usage(namespace, without="one") == Usage(0, 0)
+    for name, size in (("one", 5), ("two", 3 << 40), ("three", 2)):
+        ref = SiteRef(manifest="a" * 64, config="b" * 64, files=7, bytes=size)
+        version = NewVersion(digest="0" * 64, main_module="", assets=ref)
+        registry.scripts.put_version(namespace, name, version)
+    registry.scripts.put_version(namespace, "three", NewVersion(digest="1" * 64, main_module="m"))
+    assert registry.assets.usage(namespace, without="one") == Usage(7, 3 << 40)
+    assert registry.assets.usage(namespace, without="two") == Usage(7, 5)
 
 
 def test_where_there_is_none(registry: Registry, namespace: str) -> None:
