@@ -209,6 +209,18 @@ class Settings:
         "Who is asked for the DNS records that prove a custom hostname: a name server, HOST:PORT, "
         "or module:Class. This machine's resolvers if empty.",
     )
+    asset_files: int = _setting(
+        20_000, "Files of a version's static assets, at most 20,000; then 400. 0: that.", _whole
+    )
+    asset_bytes: int = _setting(
+        1024 * MIB, "Bytes of a version's static assets, as uploaded; then 400. 0: any.", _whole
+    )
+    namespace_asset_files: int = _setting(
+        0, "Files of the static assets that are live in a namespace; then 400. 0: any.", _whole
+    )
+    namespace_asset_bytes: int = _setting(
+        0, "Bytes of the static assets that are live in a namespace; then 400. 0: any.", _whole
+    )
     hostnames: int = _setting(
         100_000, "Custom hostnames that an account may have; then 403. 0: any number.", _whole
     )

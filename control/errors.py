@@ -76,6 +76,7 @@ DEPLOYMENT_INVALID = Problem(10210, 400, "These versions cannot be deployed so."
 NOT_FULLY_DEPLOYED = Problem(10215, 400, "Two versions of this Worker are deployed.")
 SECRETS_CHANGED = Problem(10220, 400, "Secrets have changed since that version was made.")
 NOTHING_BEFORE = Problem(10222, 400, "There is no version to go back to.")
+ASSETS_OVER_QUOTA = Problem(10027, 400, "More static assets than this platform allows.")
 ASSETS_MISSING = Problem(10301, 400, "Files of these assets have not been uploaded yet.")
 MANIFEST_INVALID = Problem(10304, 400, "The manifest of assets is not valid.")
 ASSETS_BINDING_ALONE = Problem(10305, 400, "A binding to assets needs assets: the Worker has none.")
