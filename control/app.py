@@ -31,6 +31,8 @@ from control import (
     openapi,
     plain,
     previews,
+    queue_messages,
+    queues,
     r2,
     request_id,
     scripts,
@@ -79,6 +81,8 @@ NOUNS = (
     services,
     tails,
     r2,
+    queues,
+    queue_messages,
 )
 
 

@@ -117,6 +117,21 @@ R2_KEY_NOT_FOUND = Problem(10007, 404, "The specified key does not exist.")
 R2_BUCKET_NOT_EMPTY = Problem(10008, 409, "The bucket you tried to delete is not empty.")
 R2_OBJECT_TOO_LARGE = Problem(100100, 413, "The object is larger than 300 MiB.")
 
+QUEUE_NOT_FOUND = Problem(11000, 404, "The queue does not exist.")
+CONSUMER_NOT_FOUND = Problem(11000, 404, "The queue has no such consumer.")
+CONSUMER_WITHOUT_HANDLER = Problem(11001, 400, "The Worker has no queue() handler.")
+QUEUE_NAME_INVALID = Problem(
+    11003,
+    400,
+    "A queue's name has 1 to 63 lower-case letters, digits and dashes, no dash at either end.",
+)
+QUEUE_HAS_CONSUMER = Problem(11004, 409, "The queue already has a consumer.")
+QUEUE_IN_USE = Problem(11005, 409, "The queue is still in use.")
+QUEUE_LIMIT = Problem(11008, 403, "A limit of queues is reached.")
+QUEUE_EXISTS = Problem(11009, 409, "A queue of this name exists.")
+CONSUMER_INVALID = Problem(100127, 400, "The consumer's settings are invalid.")
+QUEUE_INVALID = Problem(100128, 400, "The queue's settings are invalid.")
+
 D1_MALFORMED = Problem(7400, 400, "The query cannot be asked.")
 D1_NOT_FOUND = Problem(7404, 404, "The database could not be found.")
 D1_TOO_MANY = Problem(7406, 400, "The account has too many databases.")

@@ -20,6 +20,7 @@ from cloister.registry.migrations import upgrade
 from cloister.registry.models import Namespace, Script, Version
 from cloister.registry.namespaces import Namespaces, namespace_view, outbound_rule
 from cloister.registry.objects import Objects
+from cloister.registry.queues import Queues
 from cloister.registry.r2 import R2
 from cloister.registry.retention import Retention
 from cloister.registry.rollout import Split
@@ -91,6 +92,7 @@ class Registry:
         self.kv = Kv(database, kv_cache)
         self.r2 = R2(database)
         self.databases = Databases(database)
+        self.queues = Queues(database)
         self.objects = Objects(database)
 
     def resolve(self, namespace: str, script: str, *, wait: bool = True) -> Route | None:

@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 
 from cloister.registry import NewVersion, Registry
 from cloister.registry.hostname_filter import HostnameFilter
+from cloister.registry.queue_views import ConsumerSettings, NewConsumer, QueueSettings
 from cloister.settings import Settings
 
 ACCOUNT = "a" * 32
@@ -53,6 +54,8 @@ UPLOAD = "/accounts/{account_id}/workers/assets/upload"
 DEPLOYMENTS = (f"{S}/deployments", f"{P}/deployments")
 """Take versions of the very script."""
 D = "/accounts/{account_id}/d1/database/{database_id}"
+Q = "/accounts/{account_id}/queues/{queue_id}"
+CONSUMER = {"type": "worker", "script_name": SCRIPT, "namespace": NAMESPACE}
 CODE = {
     "files": {
         "metadata": (None, b'{"main_module": "worker.py", "tags": ["x"]}', "application/json"),
@@ -98,6 +101,19 @@ BY_HAND: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", f"{D}/query", {"json": {"sql": "SELECT 1"}}),
     ("POST", f"{D}/raw", {"json": {"batch": [{"sql": "SELECT ?", "params": [1]}]}}),
     ("DELETE", D, {}),
+    ("POST", "/accounts/{account_id}/queues", {"json": {"queue_name": "new"}}),
+    ("PUT", Q, {"json": {"queue_name": "queue"}}),
+    ("PATCH", Q, {"json": {"settings": {"delivery_paused": True}}}),
+    ("POST", f"{Q}/messages", {"json": {"body": "x", "content_type": "text"}}),
+    ("POST", f"{Q}/messages/batch", {"json": {"messages": [{"body": [1]}]}}),
+    ("POST", f"{Q}/messages/pull", {"json": {}}),
+    ("POST", f"{Q}/messages/peek", {"json": {}}),
+    ("PUT", f"{Q}/consumers/{{consumer_id}}", {"json": CONSUMER, "refused": 400}),
+    ("PUT", f"{Q}/consumers/{{consumer_id}}", {"json": {"type": "http_pull"}}),
+    ("DELETE", f"{Q}/consumers/{{consumer_id}}", {}),
+    ("POST", f"{Q}/consumers", {"json": {"type": "http_pull"}}),
+    ("POST", f"{Q}/purge", {"json": {"delete_messages_permanently": True}}),
+    ("DELETE", Q, {}),
     ("GET", f"{K}/values/{{key}}", {}),
     ("GET", f"{K}/metadata/{{key}}", {}),
 ]
@@ -168,8 +184,11 @@ class World:
         self.registry.kv.put(store.id, "key", b"1")
         databases = self.registry.databases.list(ACCOUNT).items
         database = databases[0] if databases else self.registry.databases.create(ACCOUNT, "db")
+        queue_id, consumer_id = self._queue("{consumer_id}" in path or path.endswith("/pull"))
         return {
             "account_id": ACCOUNT,
+            "queue_id": queue_id,
+            "consumer_id": consumer_id,
             "namespace": namespace.name,
             "script": SCRIPT,
             "version_id": self.registry.versions.list(script.id)[-1].id,
@@ -181,6 +200,18 @@ class World:
             "kv_id": store.id,
             "database_id": database.id,
         }
+
+    def _queue(self, consumed: bool) -> tuple[str, str]:
+        queues = self.registry.queues
+        queue = queues.find(ACCOUNT, "queue")
+        queue = queue or queues.create(ACCOUNT, "queue", QueueSettings())
+        taking = [each.id for each in queues.consumers([queue.id])]
+        if consumed and not taking:
+            new = NewConsumer(script_id=None, dead_letter_queue=None, settings=ConsumerSettings())
+            taking = [queues.add_consumer(queue, new).id]
+        if taking and not consumed:
+            queues.remove_consumer(queue, taking[0])
+        return queue.id, (taking or [""])[0]
 
 
 @pytest.fixture

@@ -1,0 +1,331 @@
+"""What is in queues: sent, taken under a lease, settled; nothing is lost in between.
+
+A message is there until somebody acknowledges it, it has failed too often, it is too old, or it is
+purged. Who takes it holds a lease; a lease that ends gives it back. So it is delivered at least
+once, and twice where the one who had it was too slow to say so.
+
+Who changes a queue's messages locks its row first, except senders, who only insert and write that
+row last: they wait for nobody before.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from cloister.errors import Conflict, Invalid, NotFound
+from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.models import Namespace, Script
+from cloister.registry.names import new_id
+from cloister.registry.queue_leases import (
+    drop_rows,
+    lease_rows,
+    locked,
+    message_rows,
+    message_view,
+    next_at,
+    next_batch,
+    no_queue,
+    number_of,
+    reference_of,
+    settle_leases,
+    takeable,
+)
+from cloister.registry.queue_models import Queue, QueueDelivery, QueueMessage
+from cloister.registry.queue_views import (
+    BACKLOG_BYTES,
+    MESSAGE_BYTES,
+    SENT_BYTES,
+    SENT_MESSAGES,
+    Delivery,
+    MessageView,
+    NewMessage,
+    QueueMetrics,
+    Retry,
+    Sent,
+    Settled,
+)
+
+LEASE_MS = 15_000
+"""Of a delivery, from each time that somebody looks after it."""
+
+ROWS_AT_ONCE = 1_000
+"""Messages that one transaction deletes."""
+
+
+class BacklogFull(Conflict):
+    """The queue holds as much as it may."""
+
+
+class Messages:
+    """Sends, leases, settles and clears messages."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def send(self, account_id: str, wanted: Any, messages: Sequence[NewMessage]) -> Sent:
+        """Store messages, all or none, in the queue that ``wanted`` (a condition) finds.
+
+        Raises:
+            Invalid: there are none or too many, or they are too large.
+            NotFound: the account has no such queue.
+            BacklogFull: it takes no more.
+        """
+        size = check_sent(messages)
+        now = now_ms()
+        try:
+            with self._database.write() as work:
+                found = work.execute(
+                    select(Queue.id, Queue.delay_s).where(Queue.account_id == account_id, wanted)
+                ).one_or_none()
+                if found is None:
+                    raise no_queue()
+                rows = [_row(found.id, found.delay_s, each, now) for each in messages]
+                work.execute(insert(QueueMessage), rows)
+                first = min(row["visible_at"] for row in rows)
+                counted = _arrived(work, found.id, len(rows), size, first)
+                oldest = work.scalar(_oldest(found.id))
+        except IntegrityError as exc:
+            raise no_queue() from exc
+        metrics = QueueMetrics(
+            count=counted.backlog_count, size_bytes=counted.backlog_bytes, oldest_at=oldest or now
+        )
+        return Sent(queue_id=found.id, metrics=metrics, deliver_at=counted.deliver_at)
+
+    def metrics(self, queue_id: str) -> QueueMetrics:
+        """What is in a queue. Raises NotFound."""
+        query = select(Queue.backlog_count, Queue.backlog_bytes).where(Queue.id == queue_id)
+        with self._database.read() as session:
+            found = session.execute(query).one_or_none()
+            if found is None:
+                raise no_queue()
+            oldest = session.scalar(_oldest(queue_id))
+        return QueueMetrics(
+            count=found.backlog_count, size_bytes=found.backlog_bytes, oldest_at=oldest or 0
+        )
+
+    # Whoever pulls:
+
+    def pull(self, queue_id: str, limit: int, visibility_ms: int) -> list[MessageView]:
+        """Take up to so many messages, which nobody else gets for that long.
+
+        Raises:
+            NotFound: the queue is gone.
+        """
+        with self._database.write() as work:
+            queue, consumer = locked(work, queue_id)
+            rows = takeable(work, queue, consumer, limit)
+            taken = lease_rows(work, rows[:limit], new_id(), now_ms() + visibility_ms)
+            queue.deliver_at = next_at(work, queue_id)
+        return taken
+
+    def settle(self, queue_id: str, acks: Iterable[str], retries: Mapping[str, Retry]) -> Settled:
+        """Forget what is acknowledged, and have again what is wanted again; by leases, each of
+        which answers for its message until somebody else takes that.
+
+        Raises:
+            NotFound: the queue is gone.
+        """
+        with self._database.write() as work:
+            return settle_leases(work, queue_id, acks, retries)
+
+    def peek(self, queue_id: str, limit: int) -> list[MessageView]:
+        """The oldest messages, taken or not; they stay where they are."""
+        query = select(QueueMessage).where(QueueMessage.queue_id == queue_id)
+        order = query.order_by(QueueMessage.sent_at, QueueMessage.number).limit(limit)
+        with self._database.read() as session:
+            return [
+                message_view(row, reference=reference_of(row)) for row in session.scalars(order)
+            ]
+
+    def remove(self, queue_id: str, references: Iterable[str]) -> list[str]:
+        """Delete messages that were looked at; the references that name none (any more)."""
+        wanted = set(references)
+        numbers = {number for text in wanted if (number := number_of(text)) is not None}
+        with self._database.write() as work:
+            queue, _ = locked(work, queue_id)
+            named = message_rows(work, queue_id, numbers)
+            rows = [row for row in named if reference_of(row) in wanted]
+            drop_rows(work, queue, rows)
+        return sorted(wanted - {reference_of(row) for row in rows})
+
+    def purge(self, account_id: str, queue_id: str) -> None:
+        """Delete all that is in a queue by now. Raises NotFound."""
+        with self._database.write() as work:
+            queue, _ = locked(work, queue_id)
+            if queue.account_id != account_id:
+                raise no_queue()
+            queue.purged_at = now_ms()
+            last = work.scalar(
+                select(func.max(QueueMessage.number)).where(QueueMessage.queue_id == queue_id)
+            )
+        while last is not None and self._clear(queue_id, QueueMessage.number <= last):
+            pass
+
+    # Whoever delivers to workers:
+
+    def due(self, limit: int) -> list[str]:
+        """Queues that are to be looked at now."""
+        query = select(Queue.id).where(Queue.deliver_at <= now_ms()).order_by(Queue.deliver_at)
+        with self._database.read() as session:
+            return list(session.scalars(query.limit(limit)))
+
+    def next_due(self) -> int | None:
+        """When the next queue is; None if none is."""
+        with self._database.read() as session:
+            return session.scalar(select(func.min(Queue.deliver_at)))
+
+    def take(self, queue_id: str) -> Delivery | None:
+        """A batch to give to the queue's worker, leased for :data:`LEASE_MS`; None if there is
+        nothing to give yet. Either way the queue knows when to be looked at again."""
+        with self._database.write() as work:
+            try:
+                queue, consumer = locked(work, queue_id)
+            except NotFound:
+                return None
+            if consumer is None or consumer.script_id is None or queue.paused:
+                queue.deliver_at = None
+                return None
+            rows = next_batch(work, queue, consumer)
+            if not rows:
+                return None
+            id_, until = new_id(), now_ms() + LEASE_MS
+            work.add(QueueDelivery(id=id_, queue_id=queue_id, until=until))
+            messages = lease_rows(work, rows, id_, until)
+            queue.deliver_at = next_at(work, queue_id)
+            place = work.execute(
+                select(Namespace.name, Script.name)
+                .join(Script, Script.namespace_id == Namespace.id)
+                .where(Script.id == consumer.script_id)
+            ).one()
+            return Delivery(
+                id=id_,
+                queue_id=queue_id,
+                queue_name=queue.name,
+                namespace=place[0],
+                script=place[1],
+                messages=messages,
+            )
+
+    def keep(self, deliveries: Sequence[Delivery]) -> None:
+        """They are in good hands still: give them another :data:`LEASE_MS`."""
+        until, ids = now_ms() + LEASE_MS, [each.id for each in deliveries]
+        queues = Queue.id.in_({each.queue_id for each in deliveries})
+        with self._database.write() as work:
+            lock = select(Queue.id).where(queues).order_by(Queue.id)
+            work.execute(lock.with_for_update(key_share=True)).all()
+            held = QueueMessage.lease.in_(ids)
+            work.execute(update(QueueMessage).where(held).values(visible_at=until))
+            mine = QueueDelivery.id.in_(ids)
+            work.execute(update(QueueDelivery).where(mine).values(until=until))
+
+    def conclude(
+        self, delivery: Delivery, acks: Iterable[str], retries: Mapping[str, Retry]
+    ) -> Settled | None:
+        """A delivery is over: settle its messages, by leases. None if the queue is gone."""
+        with self._database.write() as work:
+            work.execute(delete(QueueDelivery).where(QueueDelivery.id == delivery.id))
+            try:
+                return settle_leases(work, delivery.queue_id, acks, retries)
+            except NotFound:
+                return None
+
+    def expire(self, limit: int = 100) -> int:
+        """Delete some of what is older than its queue keeps; how many queues had any."""
+        too_old = (
+            select(QueueMessage.number)
+            .where(QueueMessage.queue_id == Queue.id)
+            .where(QueueMessage.sent_at < now_ms() - Queue.retention_s * 1000)
+        )
+        query = select(Queue.id, Queue.retention_s)
+        query = query.where(Queue.backlog_count > 0, too_old.exists()).limit(limit)
+        with self._database.read() as session:
+            found = session.execute(query).all()
+        for queue_id, retention_s in found:
+            self._clear(queue_id, QueueMessage.sent_at < now_ms() - retention_s * 1000)
+        return len(found)
+
+    def _clear(self, queue_id: str, which: Any) -> int:
+        with self._database.write() as work:
+            try:
+                queue, _ = locked(work, queue_id)
+            except NotFound:
+                return 0
+            query = select(QueueMessage.number, QueueMessage.size).where(
+                QueueMessage.queue_id == queue_id, which
+            )
+            rows = work.execute(query.limit(ROWS_AT_ONCE)).all()
+            drop_rows(work, queue, rows)
+        return len(rows)
+
+
+def check_sent(messages: Sequence[NewMessage]) -> int:
+    """The bytes of messages that are sent together. Raises Invalid, in the product's words."""
+    if not messages:
+        raise Invalid("At least one message is needed.", pointer="/messages")
+    if len(messages) > SENT_MESSAGES:
+        raise Invalid(
+            f"batch message count of {len(messages)} exceeds limit of {SENT_MESSAGES}",
+            pointer="/messages",
+        )
+    size = 0
+    for each in messages:
+        if len(each.body) > MESSAGE_BYTES:
+            raise Invalid(
+                f"message length of {len(each.body)} bytes exceeds limit of {MESSAGE_BYTES}"
+            )
+        size += len(each.body)
+    if size > SENT_BYTES:
+        raise Invalid(f"batch size of {size} bytes exceeds limit of {SENT_BYTES}")
+    return size
+
+
+def by_name(name: str) -> Any:
+    """Finds an account's queue by its name."""
+    return Queue.name == name
+
+
+def by_id(queue_id: str) -> Any:
+    """Finds an account's queue by its id."""
+    return Queue.id == queue_id
+
+
+def _row(queue_id: str, default_s: int, message: NewMessage, now: int) -> dict[str, Any]:
+    delay_s = default_s if message.delay_s is None else message.delay_s
+    return {
+        "id": new_id(),
+        "queue_id": queue_id,
+        "body": message.body,
+        "content_type": message.content_type,
+        "size": len(message.body),
+        "sent_at": now,
+        "visible_at": now + delay_s * 1000,
+        "attempts": 0,
+        "lease": None,
+    }
+
+
+def _arrived(work: Work, queue_id: str, count: int, size: int, first: int) -> Any:
+    """Count messages that were inserted, and have the queue looked at when the first is due."""
+    later = Queue.deliver_at.is_(None) | (Queue.deliver_at > first)
+    work.execute(
+        update(Queue)
+        .where(Queue.id == queue_id)
+        .values(
+            backlog_count=Queue.backlog_count + count,
+            backlog_bytes=Queue.backlog_bytes + size,
+            deliver_at=case((later, first), else_=Queue.deliver_at),
+        )
+    )
+    columns = (Queue.backlog_count, Queue.backlog_bytes, Queue.deliver_at)
+    counted = work.execute(select(*columns).where(Queue.id == queue_id)).one_or_none()
+    if counted is None:
+        raise no_queue()
+    if counted.backlog_bytes > BACKLOG_BYTES:
+        raise BacklogFull(f"The queue holds {BACKLOG_BYTES} bytes and takes no more.")
+    return counted
+
+
+def _oldest(queue_id: str) -> Any:
+    return select(func.min(QueueMessage.sent_at)).where(QueueMessage.queue_id == queue_id)
