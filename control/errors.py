@@ -138,6 +138,8 @@ D1_TOO_MANY = Problem(7406, 400, "The account has too many databases.")
 D1_OVERLOADED = Problem(7429, 429, "D1 DB is overloaded. Too many requests queued.")
 D1_FAILED = Problem(7500, 400, "The query failed.")
 D1_NAME_TAKEN = Problem(7502, 400, "A database with that name already exists.")
+D1_FILE_MISSING = Problem(7404, 404, "There is no such file, or its address has expired.")
+D1_FILE_INVALID = Problem(7400, 400, "The file is larger than 5 GiB.")
 
 TOKEN_NOT_FOUND = Problem(1001, 404, "The account has no such token.")
 METHOD_UNKNOWN = Problem(7001, 405, "This method is not available for that URI.")
