@@ -7,6 +7,7 @@ event and who reads it agree on the struct here; an isolate imports no more of t
 import msgspec
 
 SCHEDULED = "scheduled"
+TAIL = "tail"
 
 MAX_EVENT_BYTES = 1024 * 1024
 """Longest event."""
@@ -26,3 +27,9 @@ class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
 
     cron: str
     scheduled_time: int
+
+
+class Tailed(msgspec.Struct, frozen=True):
+    """The event of ``tail()``: records of other workers, each a map of plain values."""
+
+    items: list[msgspec.Raw]

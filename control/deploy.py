@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-from flask import request
+from flask import g, request
 
 from cloister.assets import SiteRef
 from cloister.bundles import encode_sources
@@ -15,7 +15,7 @@ from cloister.limits import ceiling
 from cloister.messages import CompileAnswer, Complaint, Source
 from cloister.outcomes import ANSWERS, Kind, Outcome
 from cloister.registry import NamespaceView, NewVersion, ScriptView, VersionView
-from cloister.registry.names import is_plain
+from cloister.registry.names import is_plain, plain_namespace
 from cloister.uploads import SCRIPT_BYTES
 from control import bodies, sites, upload
 from control.envelope import Fault
@@ -30,7 +30,7 @@ from control.errors import (
     translated,
 )
 from control.house import house
-from control.rules import annotations, bindings, metadata, modules
+from control.rules import annotations, bindings, metadata, modules, tail_consumers
 
 SLACK_BYTES = 1024 * 1024
 """What an upload may have on top of its modules: metadata and the parts' headers."""
@@ -111,6 +111,26 @@ class Surroundings:
             return False
         return True
 
+    def consumer_exists(self, script: str, namespace: str | None) -> bool:
+        """See :class:`tail_consumers.World`. A token of one namespace names none outside of it."""
+        place = namespace or plain_namespace(self.namespace.account_id)
+        if g.token.namespace is not None and place != self.namespace.name:
+            return False
+        found = house().registry.namespace_view(place)
+        mine = found is not None and found.account_id == self.namespace.account_id
+        return mine and house().registry.resolve(place, script) is not None
+
+    def is_itself(self, script: str, namespace: str | None) -> bool:
+        """See :class:`tail_consumers.World`."""
+        place = namespace or plain_namespace(self.namespace.account_id)
+        return (place, script) == (self.namespace.name, self.script)
+
+    def check(self, said: metadata.Metadata, had: NewVersion | None) -> None:
+        """Refuse what points at nothing, or at what it may not point at."""
+        bindings.check_targets(self, said.bindings or [])
+        consumers = had.settings.get("tail_consumers", []) if had else []
+        tail_consumers.check(self, said.kept.get("tail_consumers", []), consumers)
+
     def service_exists(self, script: str) -> bool:
         """See :class:`bindings.World`."""
         if script == self.script:
@@ -176,7 +196,7 @@ def _prepared(
 ) -> tuple[Change, Code]:
     """The code of an upload, compiled, and what makes a version of it and the one before."""
     said = received.said
-    bindings.check_targets(Surroundings(namespace=namespace, script=name), said.bindings or [])
+    Surroundings(namespace=namespace, script=name).check(said, live)
 
     def bound(live: NewVersion | None) -> list[bindings.Binding]:
         had = live.bindings if live else []
@@ -233,10 +253,11 @@ def patch_settings(namespace: NamespaceView, name: str, value: Any) -> ScriptVie
     said = metadata.metadata(value, ceiling(house().settings))
     if said.assets is not None:
         raise Refused(VALIDATION_FAILED, "assets come with an upload only.", pointer="/assets")
+    had = house().registry.scripts.uploaded(namespace.id, name)
+    Surroundings(namespace=namespace, script=name).check(said, had)
     if said.is_unversioned:
         with translated(SCRIPT_NOT_FOUND):
             return house().registry.scripts.configure(namespace.id, name, said.kept, tags=said.tags)
-    bindings.check_targets(Surroundings(namespace=namespace, script=name), said.bindings or [])
 
     def next_version(live: NewVersion) -> NewVersion:
         changes: dict[str, Any] = {"settings": live.settings | said.kept}

@@ -45,6 +45,8 @@ NO_ADDRESS = Problem(
 TAIL_NOT_FOUND = Problem(10058, 404, "There is no such tail, or it has expired.")
 NO_WEBSOCKET = Problem(10004, 400, "Connect with a WebSocket of the protocol trace-v1.")
 NO_SCHEDULES = Problem(10015, 403, "There are no cron triggers here yet.")
+TAIL_CONSUMER_NOT_FOUND = Problem(10105, 400, "There is no such Worker to get these records.")
+TAILS_ITSELF = Problem(10108, 400, "A Worker cannot be its own tail consumer.")
 BAD_SCRIPT_NAME = Problem(
     10016,
     400,

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from cloister.events import SCHEDULED, Scheduled
+from cloister.events import SCHEDULED, TAIL, Scheduled
 
 Shown = Callable[[bytes], dict[str, Any]]
 
@@ -17,7 +17,23 @@ def _show_scheduled(event: bytes) -> dict[str, Any]:
     return {"cron": fired.cron, "scheduledTime": fired.scheduled_time}
 
 
-SHOWN: dict[str, Shown] = {SCHEDULED: _show_scheduled}
+class _Named(msgspec.Struct, rename="camel"):
+    script_name: str
+
+
+class _Consumed(msgspec.Struct):
+    items: list[_Named]
+
+
+_consumed = msgspec.msgpack.Decoder(_Consumed).decode
+
+
+def _show_tail(event: bytes) -> dict[str, Any]:
+    named = _consumed(event).items
+    return {"consumedEvents": [{"scriptName": each.script_name} for each in named]}
+
+
+SHOWN: dict[str, Shown] = {SCHEDULED: _show_scheduled, TAIL: _show_tail}
 """By handler."""
 
 

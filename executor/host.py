@@ -8,6 +8,7 @@ from cloister.settings import Settings
 from executor.gate import Gate
 from executor.isolate import frames
 from executor.isolates import Isolate
+from executor.tails import Tails
 from executor.traces import Traces
 from executor.turns import Turns
 from executor.watch import Watches
@@ -41,6 +42,7 @@ class Host(Protocol):
     turns: Turns
     watches: Watches
     traces: Traces
+    tails: Tails
 
     async def bundle(self, version: str) -> Bundle | None:
         """What running a version needs."""

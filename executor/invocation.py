@@ -257,7 +257,7 @@ class Run:
 
     async def _with_isolate(self) -> bool:
         """Whether the isolate may serve again."""
-        bundle = self._bundle or await self._host.bundle(self.work.version)
+        self._bundle = bundle = self._bundle or await self._host.bundle(self.work.version)
         if bundle is None:
             raise Ended(Outcome.SCRIPT_NOT_FOUND)
         if self._turn is None:
@@ -375,14 +375,16 @@ class Run:
         self._use = self._talk.watch = None
         self.record.wall_ms = (time.monotonic() - self._started_s) * 1000
         try:
-            self._host.traces.write(
-                self.record.trace(
-                    id_=self.work.id,
-                    names=(*self._place, self.work.version),
-                    event=event_of(self.work.invoke),
-                    outcome=self._talk.outcome,
-                )
+            trace = self.record.trace(
+                id_=self.work.id,
+                names=(*self._place, self.work.version),
+                event=event_of(self.work.invoke),
+                outcome=self._talk.outcome,
             )
+            self._host.traces.write(trace)
+            bundle = self._bundle
+            if bundle is not None and bundle.tails and not self.work.family.is_tail:
+                self._host.tails.tell(bundle, trace)
         finally:
             self.on_over()
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any
 
+import msgspec
 from redis.exceptions import RedisError
 
 from cloister.assets.sites import Sites
@@ -57,10 +58,11 @@ from executor.request_body import RequestBody
 from executor.serving import Server
 from executor.shares import Shares
 from executor.streams import Readable
-from executor.traces import Traces
+from executor.tails import Tails
+from executor.traces import Traces, now_ms
 from executor.turns import Turns
 from executor.watch import Watches
-from executor.work import MAX_DEPTH, Ended, Terms, Work
+from executor.work import MAX_DEPTH, Ended, Family, Terms, Work
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +103,7 @@ class Supervisor:
         self.databases = Databases(settings, self.registry, blobs, self.threads)
         self.questions = Questions(self._redis, self.databases)
         self.traces = Traces(self._redis, settings.logs_kept)
+        self.tails = Tails(self, self._spawn)
         self.objects = Objects(self, executor_id, self._redis)
         self._routes.on_change(lambda _note: self.objects.forget_classes())
         self._replies = Replies(self._redis)
@@ -128,6 +131,7 @@ class Supervisor:
 
     async def close(self, drain_s: float) -> None:
         """Let what runs finish for so long, end what is left, and stop everything."""
+        self.tails.hasten()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain_s):
                 await self._drained()
@@ -204,6 +208,17 @@ class Supervisor:
         self._replies.forget(id_)
         self._one_over.set()
         begun()
+
+    def run_tail(self, invocation: Invocation, note: str) -> "asyncio.Future[Any]":
+        """Run a tail worker. Nobody in another process waits for it, and nothing of it is tailed.
+        What ``note`` says is in its log. The result raises Ended if it fails."""
+        work = msgspec.structs.replace(self._work(invocation), family=Family(is_tail=True))
+        sink = LocalSink()
+        run = Run(self, work, sink)
+        if note:
+            run.record.log("warn", note, now_ms())
+        self._spawn(run.run())
+        return sink.answer
 
     def submit_job(self, job: CompileJob, over: Callable[[], None]) -> None:
         """Do a compile job."""

@@ -40,10 +40,12 @@ class Ended(Exception):
 
 @dataclass
 class Family:
-    """What all invocations that descend from one request share."""
+    """What all invocations that descend from one request, or event, share."""
 
     running: int = 0
     total: int = 0
+    is_tail: bool = False
+    """Whether it is records that they descend from: then there are no tails of theirs."""
 
     def join(self) -> None:
         """Count one more.

@@ -167,13 +167,13 @@ class Scripts:
     def uploaded(self, namespace_id: str, name: str) -> NewVersion | None:
         """The live version as uploaded, with its secrets; None if there is no such script."""
         query = (
-            select(Version)
+            select(Version, Script.settings)
             .join(Script, Script.version_id == Version.id)
             .where(Script.namespace_id == namespace_id, Script.name == name)
         )
         with self._database.read() as session:
-            row = session.execute(query).scalar_one_or_none()
-            return None if row is None else self._versions.uploaded(row)
+            row = session.execute(query).one_or_none()
+            return None if row is None else self._versions.uploaded(*row)
 
     def newest(self, namespace_id: str, name: str) -> NewVersion:
         """The newest version as uploaded, live or not, with its secrets."""

@@ -20,7 +20,7 @@ from cloister.registry.bindings import (
 )
 from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.models import KvNamespace, Namespace, Script, SqlDatabase, Version
-from cloister.registry.names import new_uuid
+from cloister.registry.names import new_uuid, plain_namespace
 from cloister.registry.retention import Retention
 from cloister.registry.views import Bundle, NewVersion, Numbered, VersionView
 from cloister.secrets import Cipher
@@ -56,6 +56,8 @@ _BUNDLE = (
         Version.compatibility_flags,
         Version.handlers,
         Version.assets,
+        Version.settings,
+        Script.settings.label("of_script"),
         Script.name.label("script"),
         Namespace.name.label("namespace"),
         Namespace.account_id,
@@ -116,6 +118,7 @@ class Versions:
             compatibility_flags=row.compatibility_flags,
             handlers=row.handlers,
             assets=row.assets,
+            tails=_tails(unversioned.merged(row.settings, row.of_script), row.account_id),
         )
 
     def uploaded(self, row: Version, of_script: dict[str, Any] | None = None) -> NewVersion:
@@ -163,6 +166,12 @@ class Versions:
         """What is secret in its bindings, by name."""
         text = self._cipher.open(row.secrets, about=row.id)
         return msgspec.msgpack.decode(text, type=Secrets)
+
+
+def _tails(settings: dict[str, Any], account_id: str) -> list[tuple[str, str]]:
+    plain = plain_namespace(account_id)
+    said = settings.get("tail_consumers", [])
+    return [(each.get("namespace") or plain, each.get("service", "")) for each in said]
 
 
 def view(row: Version) -> VersionView:

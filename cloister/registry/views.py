@@ -124,6 +124,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     compatibility_flags: list[str]
     handlers: dict[str, list[str]]
     assets: SiteRef | None = None
+    tails: list[tuple[str, str]] = []
+    """Workers that get its records: namespaces and names."""
 
     def __repr__(self) -> str:
         """Without ``env``: it holds secrets, and a repr ends in logs."""

@@ -9,7 +9,7 @@ import msgspec
 from cloister.limits import NO_LIMITS, Limits
 from cloister.registry import unversioned
 from control.errors import VALIDATION_FAILED, Refused
-from control.rules import assets, bindings, limits, tags
+from control.rules import assets, bindings, limits, tags, tail_consumers
 
 OLDEST_DATE = "2021-11-02"
 """What holds when an upload names no compatibility date, as in the product."""
@@ -29,7 +29,7 @@ KEPT: dict[str, type | tuple[type, ...]] = {
 }
 """Fields that are kept with the version and shown again."""
 
-_ABSENT = ("migrations", "exports", "containers")
+_ABSENT = ("migrations", "exports", "containers", "streaming_tail_consumers")
 """Fields that ask for what does not exist here; saying nothing in them is allowed."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -186,10 +186,8 @@ def _kept(value: dict[str, Any]) -> dict[str, Any]:
     for name, item in kept.items():
         if not isinstance(item, KEPT[name]):
             raise Refused(VALIDATION_FAILED, f"{name} has the wrong JSON type.", pointer=f"/{name}")
-    if not all(isinstance(item, dict) for item in kept.get("tail_consumers", [])):
-        raise Refused(
-            VALIDATION_FAILED, "tail_consumers must name services.", pointer="/tail_consumers"
-        )
+    if "tail_consumers" in kept:
+        kept["tail_consumers"] = tail_consumers.consumers(kept["tail_consumers"])
     if len(msgspec.json.encode(kept)) > SETTINGS_BYTES:
         raise Refused(VALIDATION_FAILED, f"The settings are over {SETTINGS_BYTES} bytes.")
     return kept

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cloister.events import SCHEDULED, Scheduled
+from cloister.events import SCHEDULED, TAIL, Scheduled
 from executor.isolate.workers.scheduled import ScheduledController
+from executor.isolate.workers.values import to_js_dicts
 
 
 class Event(NamedTuple):
@@ -33,8 +34,10 @@ def _nothing(_argument: Any, _returned: Any) -> None:
 
 
 _scheduled = msgspec.msgpack.Decoder(Scheduled).decode
+_plain = msgspec.msgpack.Decoder().decode
 
 EVENTS: dict[str, Event] = {
     SCHEDULED: Event(lambda event: ScheduledController(_scheduled(event)), _nothing),
+    TAIL: Event(lambda event: to_js_dicts(_plain(event)["items"]), _nothing),
 }
 """By handler. What is not in here is refused."""

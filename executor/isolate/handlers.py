@@ -9,7 +9,7 @@ from executor.isolate.workers.entrypoints import BASES, DurableObject, WorkerEnt
 
 DEFAULT = "Default"
 
-EVENTS = ("fetch", "scheduled", "queue", "alarm", "trace", "pubsub")
+EVENTS = ("fetch", "scheduled", "queue", "alarm", "tail", "trace", "pubsub")
 """What an ``on_*`` function can be for."""
 
 RELAXED = ("fetch", "test", "alarm")

@@ -33,6 +33,7 @@ class ObjectHost:
         self.turns = host.turns
         self.watches = host.watches
         self.traces = host.traces
+        self.tails = host.tails
         self._host = host
         self._storage = storage
         self._only_for = only_for

@@ -184,6 +184,7 @@ class FakeHost:
         self.turns = Turns(longest_s=3_600)  # however slow the machine, none ends by itself
         self.watches = Watches()
         self.traces = self
+        self.tails: Any = None  # no version has any
         self.written: list[Trace] = []
         self.isolates: list[FakeIsolate] = []
         self.returned: list[tuple[FakeIsolate, bool]] = []

@@ -44,6 +44,7 @@ from cloister.messages import (
     reply_list,
 )
 from cloister.registry import NewVersion, change_publisher, open_registry
+from cloister.registry.names import is_plain
 from cloister.secrets import open_cipher
 from cloister.settings import Settings
 
@@ -227,7 +228,10 @@ class House:
     ) -> str:
         """Deploy a worker whose main module has that source; its version."""
         sources = ("worker.py", source), *more
-        found = self.registry.namespaces.get(ACCOUNT, namespace)
+        if is_plain(namespace):
+            found = self.registry.namespaces.plain(ACCOUNT)
+        else:
+            found = self.registry.namespaces.get(ACCOUNT, namespace)
         if compile_first:
             digest, answer = self.compile(*sources, language=found.language)
             assert not answer.errors, answer

@@ -60,6 +60,7 @@ class NativeHost:
         self.threads = ThreadPoolExecutor(2)
         self.sites: Any = SimpleNamespace()
         self.traces = self
+        self.tails: Any = None  # no version has any
         self.written: list[Trace] = []
         value = KvValue(value=bytes(value_bytes), metadata=None, expires_at=None)
         self.registry: Any = SimpleNamespace(
