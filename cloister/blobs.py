@@ -1,13 +1,16 @@
 """Bytes by key: source and compiled code, over files, S3, GCS or Azure (obstore).
 
 A blob is whole or missing: files are written beside their name and renamed, object stores do as
-much on their own. Keys are ``kind/name``: ``source/{digest}``, ``compiled/{digest}-{tag}``.
+much on their own. Keys are ``kind/name``: ``source/{digest}``, ``compiled/{digest}-{tag}``,
+``objects/{version}``.
 """
 
+import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
@@ -20,6 +23,9 @@ KEY = re.compile(r"[a-z]+/[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 
 KEEPING = (LocalStore, S3Store, GCSStore, AzureStore)
 """Stores that keep what they are given; obstore has others, in memory for one."""
+
+PIECE_BYTES = 256 * 1024
+"""Of a blob that is read piece by piece."""
 
 
 class Blobs:
@@ -125,11 +131,29 @@ class Blobs:
             return True
         return False
 
-    def stream(self, key: str) -> tuple[int, Iterator[bytes]] | None:
-        """A blob's length, and its content piece by piece; None if there is none."""
+    async def aput_stream(self, key: str, chunks: AsyncIterable[bytes]) -> None:
+        """:meth:`put_stream` for an event loop."""
         with _translated():
-            found = self._store.get(_checked(key))
-            return found.meta["size"], (bytes(chunk) for chunk in found)
+            await self._store.put_async(_checked(key), aiter(chunks), max_concurrency=2)
+
+    def stream(self, key: str, start: int, length: int) -> Iterator[bytes] | None:
+        """Some bytes of a blob (at least one), piece by piece; None if there is none. Whoever
+        deletes the blob meanwhile does not end it."""
+        with _translated():
+            span = start, start + length
+            found = self._store.get(_checked(key), options={"range": span})
+            return (bytes(chunk) for chunk in found.stream(min_chunk_size=PIECE_BYTES))
+        return None
+
+    async def astream(self, key: str, start: int, length: int) -> AsyncIterator[bytes] | None:
+        """:meth:`stream` for an event loop."""
+        with _translated():
+            if self._directory is not None:  # the store would read 8 KiB at a time
+                file = await asyncio.to_thread(Path(self._directory, _checked(key)).open, "rb")
+                return _read(file, start, length)
+            span = start, start + length
+            found = await self._store.get_async(_checked(key), options={"range": span})
+            return _as_bytes(found.stream(min_chunk_size=PIECE_BYTES))
         return None
 
     def entries(self, kind: str) -> Iterator[tuple[str, float]]:
@@ -148,6 +172,20 @@ class Blobs:
         """:meth:`delete` for an event loop."""
         with _translated():
             await self._store.delete_async(_checked(key))
+
+
+async def _read(file: BinaryIO, start: int, length: int) -> AsyncIterator[bytes]:
+    with file:
+        file.seek(start)
+        while length > 0 and (data := await asyncio.to_thread(file.read, min(length, PIECE_BYTES))):
+            length -= len(data)
+            yield data
+
+
+async def _as_bytes(chunks: AsyncIterable[Any]) -> AsyncIterator[bytes]:
+    with _translated():
+        async for chunk in chunks:
+            yield bytes(chunk)
 
 
 def _checked(key: str) -> str:

@@ -194,6 +194,11 @@ class Settings:
     object_idle_s: int = _setting(
         30, "A Durable Object that nobody calls leaves memory after so many seconds.", _whole
     )
+    r2_bucket_bytes: int = _setting(
+        100 * 1024 * MIB,
+        "What an R2 bucket may hold: its objects and unfinished uploads, and 1 KiB more for each.",
+        _whole,
+    )
 
     egress_ports: tuple[int, ...] = _setting(
         (80, 443, 8080, 8443), "Ports that fetch() may connect to.", _ports

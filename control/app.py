@@ -34,6 +34,7 @@ from control import (
     queue_messages,
     queues,
     r2,
+    r2_rules,
     request_id,
     scripts,
     secrets,
@@ -83,6 +84,7 @@ NOUNS = (
     r2,
     queues,
     queue_messages,
+    r2_rules,
 )
 
 

@@ -3,24 +3,20 @@
 An object is sent raw and stored as it comes; it is there when the answer is, whole, or not at all.
 """
 
-import hashlib
 from collections.abc import Iterator
-from email.utils import formatdate
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from cloister.registry.database import now_ms
-from cloister.registry.r2 import (
-    BUCKET_NAME,
-    BucketView,
-    ObjectView,
-    StorageClass,
-    blob_key,
-    check_key,
-)
-from control import bodies, envelope, fields
+from cloister.r2_store import Measure, R2Store
+from cloister.registry import r2_errors as errors
+from cloister.registry.r2 import BUCKET_NAME
+from cloister.registry.r2_conditions import OnlyIf, Span
+from cloister.registry.r2_errors import R2Error
+from cloister.registry.r2_objects import check_said
+from cloister.registry.r2_views import CLASSES, BucketView, ObjectView, Said, StorageClass
+from control import bodies, envelope, fields, r2_headers
 from control.errors import (
     MALFORMED_PARAMETER,
     R2_BUCKET_EXISTS,
@@ -29,6 +25,7 @@ from control.errors import (
     R2_BUCKET_NOT_FOUND,
     R2_KEY_NOT_FOUND,
     R2_OBJECT_TOO_LARGE,
+    Problem,
     Refused,
     translated,
 )
@@ -49,16 +46,6 @@ OBJECT_BYTES = 300 * 1024 * 1024
 Location = Literal["wnam", "enam", "weur", "eeur", "apac", "oc"]
 HERE: Location = "wnam"
 """Where a bucket is said to be whose maker gives no hint."""
-
-CLASSES: tuple[StorageClass, ...] = get_args(StorageClass)
-_HTTP_METADATA = {
-    "contentType": "Content-Type",
-    "contentDisposition": "Content-Disposition",
-    "contentEncoding": "Content-Encoding",
-    "contentLanguage": "Content-Language",
-    "cacheControl": "Cache-Control",
-    "cacheExpiry": "Expires",
-}
 
 
 class NewBucket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -237,7 +224,7 @@ def list_objects(
     cursor: str | None,
 ) -> Response:
     """Objects in the order of their keys' bytes, page by page."""
-    found = house().registry.r2.objects(
+    found = house().registry.r2.objects.list(
         _mine(account_id, bucket).id,
         prefix=prefix or "",
         delimiter=delimiter or "",
@@ -255,18 +242,22 @@ def list_objects(
 
 
 @blueprint.get(OBJECT)
-@operation(gives={ANY: msgspec.Raw})
+@operation(gives={ANY: msgspec.Raw}, statuses=(200, 206, 304))
 def get_object(account_id: str, bucket: str, key: str) -> Response:
-    """The object, raw, with what was said of it."""
-    found, stream = _open(_mine(account_id, bucket).id, key)
-    answer = Response(stream, mimetype="application/octet-stream")
-    for name, field in _HTTP_METADATA.items():
-        if name in found.http_metadata:
-            answer.headers[field] = found.http_metadata[name]
-    answer.headers["ETag"] = f'"{found.etag}"'
-    answer.headers["Content-Length"] = str(found.size)
-    answer.headers["Last-Modified"] = formatdate(found.uploaded_at / 1000, usegmt=True)
-    answer.headers["cf-r2-storage-class"] = found.storage_class
+    """The object, raw, or a range of it, with what was said of it, if the request's conditions
+    hold."""
+    found, span, stream = _open(_mine(account_id, bucket).id, key)
+    headers = list(r2_headers.of_object(found))
+    if stream is None:
+        return Response(status=304, headers=headers)
+    answer = Response(stream, headers=headers)
+    if "contentType" not in found.http_metadata:
+        answer.mimetype = "application/octet-stream"
+    start, length = span
+    answer.headers["Content-Length"] = str(length)
+    if length != found.size:
+        answer.status_code = 206
+        answer.headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{found.size}"
     return answer
 
 
@@ -275,38 +266,24 @@ def get_object(account_id: str, bucket: str, key: str) -> Response:
 def put_object(account_id: str, bucket: str, key: str) -> Response:
     """Store the body, whatever was there."""
     place = _mine(account_id, bucket)
-    storage_class = _storage_class(place.storage_class)
-    check_key(key)
-    received = _Received(bodies.chunks(OBJECT_BYTES, R2_OBJECT_TOO_LARGE))
-    registry, blobs = house().registry.r2, house().blobs
-    version = registry.begin()
-    blobs.put_stream(blob_key(version), received)
-    written = ObjectView(
-        key=key,
-        version=version,
-        size=received.size,
-        etag=received.md5.hexdigest(),
-        checksums={"md5": received.md5.hexdigest()},
-        http_metadata=_http_metadata(),
-        custom_metadata={},
-        storage_class=storage_class,
-        uploaded_at=now_ms(),
+    said = Said(
+        http_metadata=r2_headers.http_metadata(),
+        custom_metadata=r2_headers.custom_metadata(),
+        storage_class=_storage_class(place.storage_class),
     )
-    try:
-        with translated(R2_BUCKET_NOT_FOUND):
-            before = registry.put(place.id, written)
-    except Exception:
-        _clear(version)
-        raise
-    _clear(before)
+    check_said(said)
+    house().registry.r2.objects.check(place.id, key)
+    received = bodies.chunks(OBJECT_BYTES, R2_OBJECT_TOO_LARGE)
+    blob = _store().store(received, Measure())
+    written = _store().put(place.id, key, said, blob)
     return envelope.success(
         Stored(
             key=key,
             size=str(written.size),
             etag=written.etag,
-            version=version,
+            version=written.version,
             uploaded=envelope.timestamp(written.uploaded_at),
-            storage_class=storage_class,
+            storage_class=written.storage_class,
         )
     )
 
@@ -315,44 +292,44 @@ def put_object(account_id: str, bucket: str, key: str) -> Response:
 @operation(Gone)
 def delete_object(account_id: str, bucket: str, key: str) -> Response:
     """Delete an object, which need not be there."""
-    _clear(house().registry.r2.remove(_mine(account_id, bucket).id, key))
+    _store().remove(_mine(account_id, bucket).id, key)
     return envelope.success(Gone(key=key))
 
 
-class _Received:
-    """A body as it comes, measured on the way."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self.size = 0
-        self.md5 = hashlib.md5(usedforsecurity=False)
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            self.size += len(chunk)
-            self.md5.update(chunk)
-            yield chunk
+@blueprint.errorhandler(R2Error)
+def _refused(exc: R2Error) -> Response:
+    return Refused(Problem(exc.code, exc.status, str(exc))).response()
 
 
-def _open(bucket_id: str, key: str) -> tuple[ObjectView, Iterator[bytes]]:
-    """An object and its bytes: those of the version that is read, whatever is put meanwhile."""
+def _store() -> R2Store:
+    return R2Store(house().registry.r2, house().blobs)
+
+
+def _open(bucket_id: str, key: str) -> tuple[ObjectView, tuple[int, int], Iterator[bytes] | None]:
+    """An object, and the bytes of it that the request asks for: those of the version that is read,
+    whatever is put meanwhile. Without them, the client has them already."""
+    headers = {name.lower(): value for name, value in request.headers}
+    only_if = OnlyIf.of_headers(headers)
     for _ in range(3):
-        found = house().registry.r2.find(bucket_id, key)
+        found = house().registry.r2.objects.find(bucket_id, key)
         if found is None:
             break
-        stream = house().blobs.stream(blob_key(found.version))
+        if not only_if.holds(found.etag, found.uploaded_at):
+            _check_match(only_if, found)
+            return found, (0, 0), None
+        span = (Span.of_header(headers.get("range")) or Span()).of(found.size)
+        stream = _store().read(found, *span)
         if stream is not None:
-            return found, stream[1]
+            return found, span, stream
         # Replaced in between, and gone.
     raise Refused(R2_KEY_NOT_FOUND)
 
 
-def _clear(version: str | None) -> None:
-    """Delete the bytes of what is no more, and of uploads that somebody's death broke off."""
-    registry = house().registry.r2
-    for each in [*([version] if version else []), *registry.abandoned()]:
-        house().blobs.delete(blob_key(each))
-        registry.forget(each)
+def _check_match(only_if: OnlyIf, found: ObjectView) -> None:
+    """Raise if conditions failed that mean another object than this one."""
+    kept = msgspec.structs.replace(only_if, etag_does_not_match=None, uploaded_after=None)
+    if not kept.holds(found.etag, found.uploaded_at):
+        raise errors.unmet()
 
 
 def _mine(account_id: str, bucket: str) -> BucketView:
@@ -368,11 +345,6 @@ def _storage_class(default: StorageClass) -> StorageClass:
             MALFORMED_PARAMETER, f"cf-r2-storage-class must be one of {', '.join(CLASSES)}."
         )
     return found
-
-
-def _http_metadata() -> dict[str, str]:
-    said = {name: request.headers.get(field) for name, field in _HTTP_METADATA.items()}
-    return {name: value for name, value in said.items() if value}
 
 
 def _shape(found: BucketView) -> Bucket:

@@ -3,6 +3,7 @@
 import asyncio
 
 from cloister.collection import collect
+from cloister.r2_store import R2Store
 from scheduler.duty import Duty
 from scheduler.house import House
 
@@ -12,6 +13,12 @@ async def collect_blobs(house: House) -> None:
     await asyncio.to_thread(collect, house.registry, house.blobs)
 
 
+async def sweep_buckets(house: House) -> None:
+    """Do what the lifecycle rules of R2 buckets say, and delete the bytes of what is no more."""
+    await asyncio.to_thread(R2Store(house.registry.r2, house.blobs).sweep)
+
+
 DUTIES: tuple[Duty, ...] = (
     Duty(name="blobs", interval_s=3_600, longest_s=1_800, work=collect_blobs),
+    Duty(name="buckets", interval_s=600, longest_s=1_800, work=sweep_buckets),
 )

@@ -1,15 +1,11 @@
-"""R2 buckets and what is known of their objects; the bytes are blobs under :func:`blob_key`.
-
-Nothing is half-written: a blob is noted as garbage before it is there, becomes an object's in the
-transaction that writes the object, and the blob of what was there before becomes garbage in turn.
+"""R2 buckets, their rules, and what the rules do in time. What is in a bucket is elsewhere:
+:mod:`cloister.registry.r2_objects`, :mod:`cloister.registry.r2_uploads`.
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any, Literal
 
-import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cloister.errors import Conflict, Invalid, NotFound
@@ -17,66 +13,28 @@ from cloister.registry.cursors import decode_cursor, encode_cursor
 from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.models import Account
 from cloister.registry.names import new_id
-from cloister.registry.r2_models import Bucket, R2Garbage, R2Object
+from cloister.registry.r2_models import Bucket, R2Object, R2Upload
+from cloister.registry.r2_objects import Objects, remove_rows
+from cloister.registry.r2_rules import LifecycleRule, due_before, lifecycle_rules, locks
+from cloister.registry.r2_uploads import Uploads, abort
+from cloister.registry.r2_views import BucketView, RuleList, StorageClass, Usage
 from cloister.registry.views import Page
 
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-KEY_BYTES = 1_024
-METADATA_BYTES = 8_192
 PER_PAGE = 1_000
+SWEPT_AT_ONCE = 500
+"""Objects or uploads that one transaction deletes because a rule says so."""
 
-ABANDONED_MS = 24 * 3_600_000
-"""After so long a blob that belongs to nothing will not be anything's: uploads take minutes."""
-
-StorageClass = Literal["Standard", "InfrequentAccess"]
-
-_BEHIND = b"\xff"
-"""In no UTF-8: a prefix with this is behind every key that begins with the prefix."""
-
-
-class BucketView(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket."""
-
-    id: str
-    account_id: str
-    name: str
-    location: str
-    storage_class: StorageClass
-    created_at: int
-
-
-class ObjectView(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an object. ``checksums`` are hex by algorithm; ``etag`` is the MD5."""
-
-    key: str
-    version: str
-    size: int
-    etag: str
-    checksums: dict[str, str]
-    http_metadata: dict[str, str]
-    custom_metadata: dict[str, str]
-    storage_class: StorageClass
-    uploaded_at: int
-
-
-class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """Objects, and the prefixes that stand for others. ``cursor`` is None at the end."""
-
-    objects: list[ObjectView]
-    prefixes: list[str]
-    cursor: str | None
-
-
-def blob_key(version: str) -> str:
-    """Where the bytes of a version are."""
-    return f"objects/{version}"
+Rules = Literal["cors", "lifecycle", "lock"]
 
 
 class R2:
-    """Buckets and objects."""
+    """Buckets; ``objects`` and ``uploads`` are what is in them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, bucket_bytes: int) -> None:
         self._database = database
+        self.objects = Objects(database, bucket_bytes)
+        self.uploads = Uploads(database, bucket_bytes)
 
     def create(
         self, account_id: str, name: str, *, location: str, storage_class: StorageClass
@@ -105,7 +63,7 @@ class R2:
                 work.add(row)
         except IntegrityError as exc:
             raise Conflict(f"The bucket {name!r} exists.") from exc
-        return _bucket(row)
+        return _view(row)
 
     def list(
         self,
@@ -131,7 +89,7 @@ class R2:
             query = query.where(Bucket.name < after if descending else Bucket.name > after)
         by = Bucket.name.desc() if descending else Bucket.name
         with self._database.read() as session:
-            found = [_bucket(row) for row in session.scalars(query.order_by(by).limit(limit + 1))]
+            found = [_view(row) for row in session.scalars(query.order_by(by).limit(limit + 1))]
         items = found[:limit]
         more = len(found) > limit
         return Page(items=items, cursor=encode_cursor(items[-1].name.encode()) if more else None)
@@ -142,19 +100,39 @@ class R2:
             row = session.scalar(_named(account_id, name))
         if row is None:
             raise _no_bucket(name)
-        return _bucket(row)
+        return _view(row)
+
+    def usage(self, account_id: str, name: str) -> Usage:
+        """How full a bucket is. Raises NotFound."""
+        with self._database.read() as session:
+            row = session.scalar(_named(account_id, name))
+        if row is None:
+            raise _no_bucket(name)
+        return Usage(objects=row.objects, bytes=row.bytes)
 
     def set_class(self, account_id: str, name: str, storage_class: StorageClass) -> BucketView:
         """Change what objects are stored as from now on. Raises NotFound."""
         with self._database.write() as work:
-            row = work.scalar(_named(account_id, name).with_for_update())
-            if row is None:
-                raise _no_bucket(name)
+            row = _locked(work, account_id, name)
             row.storage_class = storage_class
-        return _bucket(row)
+        return _view(row)
+
+    def rules(self, account_id: str, name: str, kind: Rules) -> RuleList | None:
+        """The rules of that kind, None if nobody has set them. Raises NotFound."""
+        with self._database.read() as session:
+            row = session.scalar(_named(account_id, name))
+        if row is None:
+            raise _no_bucket(name)
+        kept: RuleList | None = getattr(row, kind)
+        return kept
+
+    def set_rules(self, account_id: str, name: str, kind: Rules, rules: RuleList | None) -> None:
+        """Replace them. Raises NotFound."""
+        with self._database.write() as work:
+            setattr(_locked(work, account_id, name), kind, rules)
 
     def delete(self, account_id: str, name: str) -> None:
-        """Delete an empty bucket.
+        """Delete an empty bucket, and give up what is being uploaded to it.
 
         Raises:
             NotFound: there is none.
@@ -162,144 +140,118 @@ class R2:
         """
         with self._database.write() as work:
             # Locked: an object that is being written waits, and finds no bucket.
-            row = work.scalar(_named(account_id, name).with_for_update())
-            if row is None:
-                raise _no_bucket(name)
+            row = _locked(work, account_id, name)
             held = select(R2Object.key).where(R2Object.bucket_id == row.id).limit(1)
             if work.scalar(held) is not None:
                 raise Conflict("The bucket is not empty: delete its objects first.")
-            work.delete(row)
+            uploads = select(R2Upload.id).where(R2Upload.bucket_id == row.id)
+            abort(work, row.id, work.scalars(uploads).all())
+            work.execute(delete(Bucket).where(Bucket.id == row.id))
 
-    def begin(self) -> str:
-        """A version for bytes that are about to be stored: garbage until :meth:`put`."""
-        version = new_id()
-        with self._database.write() as work:
-            work.add(R2Garbage(version=version, since=now_ms()))
-        return version
-
-    def put(self, bucket_id: str, written: ObjectView) -> str | None:
-        """Make what was stored the object of this key; the version that was it before, if any.
-
-        Raises:
-            Invalid: the key is empty or too long, or the metadata too large.
-            NotFound: the bucket is gone.
-        """
-        key = _key(written.key)
-        said = {**written.http_metadata, **written.custom_metadata}
-        if sum(len(name.encode()) + len(value.encode()) for name, value in said.items()) > (
-            METADATA_BYTES
-        ):
-            raise Invalid(f"The metadata has more than {METADATA_BYTES} bytes.")
-        values = {**msgspec.structs.asdict(written), "key": key}
-        try:
-            with self._database.write() as work:
-                where = (R2Object.bucket_id == bucket_id, R2Object.key == key)
-                before = work.scalar(select(R2Object.version).where(*where).with_for_update())
-                upsert = work.insert(R2Object).values(bucket_id=bucket_id, **values)
-                work.execute(
-                    upsert.on_conflict_do_update(
-                        index_elements=[R2Object.bucket_id, R2Object.key], set_=values
-                    )
-                )
-                work.execute(delete(R2Garbage).where(R2Garbage.version == written.version))
-                _discard(work, before)
-        except IntegrityError as exc:
-            raise NotFound("The bucket is gone.") from exc
-        return before
-
-    def find(self, bucket_id: str, key: str) -> ObjectView | None:
-        """What is known of an object; None if there is none."""
+    def sweep(self) -> int:
+        """Do what the lifecycle rules of all buckets say is due; how many objects and uploads that
+        were. Each transaction is of one bucket, and short."""
         with self._database.read() as session:
-            row = session.get(R2Object, (bucket_id, key.encode()))
-        return None if row is None else _object(row)
+            filled = (Bucket.objects > 0) | (Bucket.bytes > 0)
+            buckets = session.execute(select(Bucket.id, Bucket.lifecycle).where(filled)).all()
+        done = 0
+        for bucket_id, kept in buckets:
+            for rule in lifecycle_rules(kept):
+                if rule.enabled:
+                    done += self._apply(bucket_id, rule)
+        return done
 
-    def remove(self, bucket_id: str, key: str) -> str | None:
-        """Delete an object, which need not be there; the version that it was."""
-        with self._database.write() as work:
-            row = work.get(R2Object, (bucket_id, key.encode()), with_for_update=True)
-            if row is None:
-                return None
-            work.delete(row)
-            _discard(work, row.version)
-        return row.version
+    def _apply(self, bucket_id: str, rule: LifecycleRule) -> int:
+        now, done = now_ms(), 0
+        uploads, objects = rule.abort_multipart_uploads_transition, rule.delete_objects_transition
+        prefix = rule.conditions.prefix
+        if uploads and (before := due_before(uploads.condition, now)) is not None:
+            done += self._abort_old(bucket_id, prefix, before)
+        if objects and (before := due_before(objects.condition, now)) is not None:
+            done += self._delete_old(bucket_id, prefix, before)
+        for change in rule.storage_class_transitions:
+            if (before := due_before(change.condition, now)) is not None:
+                done += self._change_old(bucket_id, prefix, before, change.storage_class)
+        return done
 
-    def objects(
-        self,
-        bucket_id: str,
-        *,
-        prefix: str = "",
-        delimiter: str = "",
-        after: str | None = None,
-        limit: int = PER_PAGE,
-        cursor: str | None = None,
-    ) -> Listing:
-        """Objects in the order of their keys' bytes. Keys that have the ``delimiter`` behind the
-        prefix are together one entry of the page.
-
-        Raises:
-            Invalid: the cursor is not one of ours.
-        """
-        first, split = prefix.encode(), delimiter.encode()
-        at = decode_cursor(cursor) if cursor is not None else (after or "").encode()
-        found: list[ObjectView] = []
-        groups: list[bytes] = []
-        more = True
-        with self._database.read() as session:
-            while more and len(found) + len(groups) < limit:
-                room = limit - len(found) - len(groups)
-                page = (
-                    select(R2Object)
-                    .where(R2Object.bucket_id == bucket_id, R2Object.key > at)
-                    .where(R2Object.key >= first, R2Object.key < first + _BEHIND)
-                    .order_by(R2Object.key)
-                    .limit(room + 1)
-                )
-                rows = list(session.scalars(page))
-                more = len(rows) > room
-                for row in rows[:room]:
-                    if groups and row.key.startswith(groups[-1]):
-                        continue
-                    cut = row.key.find(split, len(first)) if split else -1
-                    at = row.key
-                    if cut < 0:
-                        found.append(_object(row))
-                    else:
-                        groups.append(row.key[: cut + len(split)])
-                        at = groups[-1] + _BEHIND
-        return Listing(
-            objects=found,
-            prefixes=[group.decode() for group in groups],
-            cursor=encode_cursor(at) if more else None,
+    def _abort_old(self, bucket_id: str, prefix: str, before: int) -> int:
+        query = select(R2Upload.id).where(
+            R2Upload.bucket_id == bucket_id,
+            R2Upload.created_at < before,
+            *_with_prefix(R2Upload.key, prefix),
         )
+        done = 0
+        while True:
+            with self._database.write() as work:
+                _hold(work, bucket_id)
+                old = work.scalars(query.limit(SWEPT_AT_ONCE).with_for_update()).all()
+                abort(work, bucket_id, old)
+            done += len(old)
+            if len(old) < SWEPT_AT_ONCE:
+                return done
 
-    def abandoned(self, limit: int = 16) -> "Sequence[str]":
-        """Versions whose bytes nothing refers to, and will not any more."""
-        old = R2Garbage.since < now_ms() - ABANDONED_MS
-        query = select(R2Garbage.version).where(old).order_by(R2Garbage.since).limit(limit)
-        with self._database.read() as session:
-            return tuple(session.scalars(query))
+    def _delete_old(self, bucket_id: str, prefix: str, before: int) -> int:
+        done, after = 0, b""
+        while True:
+            query = (
+                select(*R2Object.__table__.columns)
+                .where(R2Object.bucket_id == bucket_id, R2Object.uploaded_at < before)
+                .where(R2Object.key > after, *_with_prefix(R2Object.key, prefix))
+                .order_by(R2Object.key)
+                .limit(SWEPT_AT_ONCE)
+            )
+            with self._database.write() as work:
+                rules = _hold(work, bucket_id)
+                rows = work.execute(query).all()
+                due = [
+                    row
+                    for row in rows
+                    if not locks(rules, row.key.decode(), row.uploaded_at, now_ms())
+                ]
+                remove_rows(work, bucket_id, due)
+            done += len(due)
+            if len(rows) < SWEPT_AT_ONCE:
+                return done
+            after = rows[-1].key
 
-    def forget(self, version: str) -> None:
-        """The bytes of this version are gone."""
+    def _change_old(
+        self, bucket_id: str, prefix: str, before: int, storage_class: StorageClass
+    ) -> int:
         with self._database.write() as work:
-            work.execute(delete(R2Garbage).where(R2Garbage.version == version))
+            return work.rows_changed(
+                update(R2Object)
+                .where(
+                    R2Object.bucket_id == bucket_id,
+                    R2Object.uploaded_at < before,
+                    R2Object.storage_class != storage_class,
+                    *_with_prefix(R2Object.key, prefix),
+                )
+                .values(storage_class=storage_class)
+            )
 
 
-def check_key(key: str) -> None:
-    """Raise Invalid if an object cannot be called so."""
-    _key(key)
+def check_buckets(work: Work, account_id: str, names: set[str]) -> bool:
+    """Whether the account has all these buckets."""
+    mine = (Bucket.account_id == account_id) & Bucket.name.in_(names)
+    return work.scalar(select(func.count()).select_from(Bucket).where(mine)) == len(names)
 
 
-def _key(key: str) -> bytes:
-    data = key.encode()
-    if not data or len(data) > KEY_BYTES or "\0" in key:
-        raise Invalid(f"A key has 1 to {KEY_BYTES} bytes, none of which is NUL.")
-    return data
+def _hold(work: Work, bucket_id: str) -> RuleList | None:
+    """Have whoever else writes to the bucket wait; its lock rules."""
+    query = select(Bucket.lock).where(Bucket.id == bucket_id).with_for_update()
+    return work.scalar(query)
 
 
-def _discard(work: Work, version: str | None) -> None:
-    if version is not None:
-        work.add(R2Garbage(version=version, since=now_ms()))
+def _with_prefix(column: Any, prefix: str) -> list[Any]:
+    first = prefix.encode()
+    return [column >= first, column < first + b"\xff"] if first else []
+
+
+def _locked(work: Work, account_id: str, name: str) -> Bucket:
+    row: Bucket | None = work.scalar(_named(account_id, name).with_for_update())
+    if row is None:
+        raise _no_bucket(name)
+    return row
 
 
 def _named(account_id: str, name: str) -> Any:
@@ -310,7 +262,7 @@ def _no_bucket(name: str) -> NotFound:
     return NotFound(f"The account has no bucket {name[:64]!r}.")
 
 
-def _bucket(row: Bucket) -> BucketView:
+def _view(row: Bucket) -> BucketView:
     return BucketView(
         id=row.id,
         account_id=row.account_id,
@@ -319,8 +271,3 @@ def _bucket(row: Bucket) -> BucketView:
         storage_class=row.storage_class,  # type: ignore[arg-type]  # one of the two was written
         created_at=row.created_at,
     )
-
-
-def _object(row: R2Object) -> ObjectView:
-    values = {name: getattr(row, name) for name in ObjectView.__struct_fields__}
-    return ObjectView(**{**values, "key": row.key.decode()})

@@ -75,6 +75,7 @@ class Registry:
         cipher: Cipher,
         domain: str,
         retention: Retention,
+        r2_bucket_bytes: int,
         kv_cache: KvCache | None = None,
     ) -> None:
         self._database = database
@@ -90,7 +91,7 @@ class Registry:
         self.assets = Assets(database)
         self.hostnames = Hostnames(database, domain)
         self.kv = Kv(database, kv_cache)
-        self.r2 = R2(database)
+        self.r2 = R2(database, r2_bucket_bytes)
         self.databases = Databases(database)
         self.queues = Queues(database)
         self.objects = Objects(database)
@@ -170,4 +171,7 @@ def open_registry(
         raise
     # What is near answers sooner than a cache.
     cache = None if database.is_near else KvCache(redis_client(settings, timeout_s=CACHE_WAIT_S))
-    return Registry(database, cipher, settings.domain, Retention.of(settings), cache)
+    retention = Retention.of(settings)
+    return Registry(
+        database, cipher, settings.domain, retention, settings.r2_bucket_bytes, kv_cache=cache
+    )

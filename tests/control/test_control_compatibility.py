@@ -82,7 +82,7 @@ def test_what_is_served_is_there(endpoints: Rows, served: set[str]) -> None:
 def test_what_is_absent_is_not(app: Flask, endpoints: Rows, served: set[str]) -> None:
     """Each marked "absent" is refused as the page says; no endpoint is there twice."""
     absent = {endpoint for endpoint, state in endpoints if state == "absent"}
-    assert len(absent) > 20
+    assert len(absent) > 5
     assert not absent & served
     names = [endpoint for endpoint, _ in endpoints]
     assert len(names) == len(set(names))

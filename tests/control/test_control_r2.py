@@ -3,6 +3,7 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,14 @@ import cloudflare
 import httpx
 import pytest
 from cloudflare import Cloudflare
+from flask import Flask
 
-from cloister.registry import Registry
+from cloister.blobs import Blobs
+from cloister.r2_store import Measure, R2Store
+from cloister.registry import Registry, r2_objects
+from cloister.registry.database import now_ms
+from cloister.registry.r2_errors import R2Error
+from cloister.registry.r2_views import Said
 from cloister.settings import Settings
 from control import r2
 
@@ -180,7 +187,7 @@ def test_listing(api: httpx.Client, bucket: str) -> None:
         ("GET", "/none/objects", None, (404, 10006)),
         ("PUT", "/none/objects/k", None, (404, 10006)),
         ("GET", "/none/objects/k", None, (404, 10006)),
-        ("PUT", f"/files/objects/{'k' * 1025}", None, (400, 10004)),
+        ("PUT", f"/files/objects/{'k' * 1025}", None, (400, 10020)),
         ("GET", "/files/objects/k", None, (404, 10007)),
         ("GET", "/files/objects?cursor=%C3%A9", None, (400, 10004)),
     ],
@@ -207,8 +214,10 @@ def test_headers_that_are_refused(api: httpx.Client, bucket: str, settings: Sett
         {"cf-r2-jurisdiction": "eu"},
         {"cf-r2-storage-class": "Cold"},
         {"content-disposition": "x" * 9000},
+        {"expires": "soon"},
     ):
-        assert fault(api.put(f"{bucket}/k", content=b"x", headers=headers)) == (400, 10004)
+        status, code = fault(api.put(f"{bucket}/k", content=b"x", headers=headers))
+        assert (status, code) == (400, 10012 if "content-disposition" in headers else 10004)
         assert blobs(settings) == set()
     assert api.get(bucket).json()["result"] == []
     assert api.put(f"{bucket}/k", headers={"cf-r2-jurisdiction": "default"}).is_success
@@ -238,7 +247,7 @@ def test_whose_it_is(url: str, api: httpx.Client, registry: Registry) -> None:
     api.put(f"{B}/same/objects/k", content=b"mine")
     theirs = f"{url}/client/v4/accounts/{OTHER_ACCOUNT}{B}/same/objects/k"
     assert fault(api.get(theirs)) == (403, 10000)
-    assert registry.r2.objects(registry.r2.get(OTHER_ACCOUNT, "same").id).objects == []
+    assert registry.r2.objects.list(registry.r2.get(OTHER_ACCOUNT, "same").id).objects == []
     for rights, reads in (({"read_only": True}, 200), ({"namespace": "production"}, 403)):
         token = registry.tokens.create(ACCOUNT, "t", **rights).text  # type: ignore[arg-type]
         headers = {"Authorization": f"Bearer {token}"}
@@ -259,24 +268,263 @@ def test_writers_at_once(api: httpx.Client, bucket: str, settings: Settings) -> 
     assert len(blobs(settings)) == 1
 
 
-def test_what_a_dead_process_left_is_cleared(
-    api: httpx.Client, bucket: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+def test_what_a_dead_process_left_is_collected(
+    api: httpx.Client, bucket: str, settings: Settings, registry: Registry
 ) -> None:
-    """Bytes without an object, noted before they came, go with a later write once they are old."""
-    broken = [0]
-
-    def die(*_: object) -> None:
-        broken[0] += 1
-        raise KeyError
-
-    with monkeypatch.context() as patched:
-        patched.setattr("cloister.registry.r2.R2.put", die)
-        patched.setattr(r2, "_clear", lambda _version: None)
-        assert api.put(f"{bucket}/k", content=b"x").status_code == 500
-    assert (broken[0], len(blobs(settings))) == (1, 1)
+    """Bytes without an object, noted before they came, go once they are old; what is an object's
+    stays."""
+    store = R2Store(registry.r2, Blobs.open(settings))
+    store.store([b"x"], Measure())
     api.put(f"{bucket}/a", content=b"y")
     assert len(blobs(settings)) == 2
-    monkeypatch.setattr("cloister.registry.r2.ABANDONED_MS", -1_000)
-    api.put(f"{bucket}/b", content=b"z")
-    assert len(blobs(settings)) == 2
-    assert (api.get(f"{bucket}/a").content, api.get(f"{bucket}/b").content) == (b"y", b"z")
+    assert store.collect() == 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(r2_objects, "now_ms", lambda: now_ms() + 3 * 24 * 3_600_000)
+        assert store.collect() > 0
+    assert len(blobs(settings)) == 1
+    assert api.get(f"{bucket}/a").content == b"y"
+
+
+def test_ranges(api: httpx.Client, bucket: str) -> None:
+    """One range of an object; what is no range, or several, is the whole; one behind the end is
+    refused."""
+    data = os.urandom(700_000)
+    api.put(f"{bucket}/k", content=data)
+    for said, start, end in (
+        ("bytes=0-0", 0, 1),
+        ("bytes=300000-599999", 300_000, 600_000),
+        ("bytes=699990-", 699_990, 700_000),
+        ("bytes=-10", 699_990, 700_000),
+        ("bytes=5-9999999", 5, 700_000),
+    ):
+        got = api.get(f"{bucket}/k", headers={"Range": said})
+        assert (got.status_code, got.content) == (206, data[start:end])
+        assert got.headers["content-range"] == f"bytes {start}-{end - 1}/700000"
+        assert got.headers["content-length"] == str(end - start)
+    for said in ("bytes=0-1,4-5", "lines=1-2", "bytes=-", "bytes=0-"):
+        got = api.get(f"{bucket}/k", headers={"Range": said})
+        assert (got.status_code, got.content) == (200, data)
+    for said in ("bytes=700000-", "bytes=-0", "bytes=9-5"):
+        assert fault(api.get(f"{bucket}/k", headers={"Range": said})) == (416, 10039)
+
+
+def test_conditions(api: httpx.Client, bucket: str) -> None:
+    """As in HTTP: 304 where the client has it, 412 where it means another."""
+    etag = f'"{api.put(f"{bucket}/k", content=b"x").json()["result"]["etag"]}"'
+    past, future = "Thu, 01 Jan 2015 00:00:00 GMT", "Thu, 01 Jan 2099 00:00:00 GMT"
+    for headers, status in (
+        ({"If-None-Match": etag}, 304),
+        ({"If-None-Match": f"W/{etag}"}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": '"other"'}, 200),
+        ({"If-Modified-Since": future}, 304),
+        ({"If-Modified-Since": past}, 200),
+        ({"If-Modified-Since": "whenever"}, 200),
+        ({"If-None-Match": '"other"', "If-Modified-Since": future}, 200),
+        ({"If-Match": etag}, 200),
+        ({"If-Match": f'"other", {etag}'}, 200),
+        ({"If-Match": f"W/{etag}"}, 412),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-Unmodified-Since": past}, 412),
+        ({"If-Unmodified-Since": future}, 200),
+        ({"If-Match": '"other"', "If-None-Match": etag}, 412),
+    ):
+        got = api.get(f"{bucket}/k", headers=headers)
+        assert got.status_code == status, headers
+        assert got.content == b"x" if status == 200 else True
+        if status == 304:
+            assert (got.content, got.headers["etag"]) == (b"", etag)
+    assert fault(api.get(f"{bucket}/k", headers={"If-Match": '"o"'})) == (412, 10031)
+
+
+def test_custom_metadata(api: httpx.Client, bucket: str) -> None:
+    """By headers as S3 has them, plain or encoded; what cannot be a header's name is not one."""
+    said = {"x-amz-meta-Colour": "red", "x-amz-meta-note": "=?UTF-8?B?w7xiZXI=?="}
+    assert api.put(f"{bucket}/k", content=b"x", headers=said).is_success
+    (listed,) = api.get(bucket).json()["result"]
+    assert listed["custom_metadata"] == {"colour": "red", "note": "über"}
+    got = api.get(f"{bucket}/k").headers
+    assert got["x-amz-meta-colour"] == "red"
+    assert str(make_header(decode_header(got["x-amz-meta-note"]))) == "über"
+
+
+def test_objects_that_say_strange_things(
+    api: httpx.Client, bucket: str, registry: Registry, settings: Settings
+) -> None:
+    """What a worker may say of an object breaks no header of the answer."""
+    store = R2Store(registry.r2, Blobs.open(settings))
+    place = registry.r2.get(ACCOUNT, "files")
+    custom = {"a b": "1", "ü": "2", "x": "a\r\nset-cookie: b", "y": "\u2028", "": "3", "z": ""}
+    said = Said(http_metadata={}, custom_metadata=custom, storage_class="Standard")
+    store.put(place.id, "k", said, store.store_bytes(b"x", Measure()))
+    got = api.get(f"{bucket}/k")
+    assert (got.status_code, got.content) == (200, b"x")
+    assert "set-cookie" not in got.headers
+    named = {name for name in got.headers if name.startswith("x-amz-meta-")}
+    assert {"x-amz-meta-x", "x-amz-meta-y"} <= named <= {f"x-amz-meta-{n}" for n in ("x", "y", "z")}
+    bad = Said(
+        http_metadata={"contentType": "a\r\nb"}, custom_metadata={}, storage_class="Standard"
+    )
+    with pytest.raises(R2Error, match="Metadata missing or invalid"):
+        store.put(place.id, "l", bad, store.store_bytes(b"x", Measure()))
+    assert len(blobs(settings)) == 1
+
+
+def test_cors_by_the_sdk(sdk: Cloudflare) -> None:
+    """Kept and shown; without any, that is told."""
+    sdk.r2.buckets.create(account_id=ACCOUNT, name="files")
+    cors = sdk.r2.buckets.cors
+    with pytest.raises(cloudflare.NotFoundError):
+        cors.get("files", account_id=ACCOUNT)
+    rule: Any = {
+        "id": "one",
+        "allowed": {"methods": ["GET"], "origins": ["https://a.example"], "headers": ["x-a"]},
+        "expose_headers": ["x-b"],
+        "max_age_seconds": 3600,
+    }
+    cors.update("files", account_id=ACCOUNT, rules=[rule])
+    (kept,) = cors.get("files", account_id=ACCOUNT).rules or []
+    assert (kept.id, kept.max_age_seconds, kept.expose_headers) == ("one", 3600, ["x-b"])
+    assert (kept.allowed.methods, kept.allowed.headers) == (["GET"], ["x-a"])
+    cors.delete("files", account_id=ACCOUNT)
+    with pytest.raises(cloudflare.NotFoundError):
+        cors.get("files", account_id=ACCOUNT)
+
+
+def test_lifecycle_by_the_sdk(
+    sdk: Cloudflare, api: httpx.Client, registry: Registry, settings: Settings
+) -> None:
+    """At first unfinished uploads end after a week. Rules delete what is due, under their prefix,
+    and its bytes; what is disabled or locked stays."""
+    sdk.r2.buckets.create(account_id=ACCOUNT, name="files")
+    buckets = sdk.r2.buckets
+    (first,) = buckets.lifecycle.get("files", account_id=ACCOUNT).rules or []
+    assert first.abort_multipart_uploads_transition is not None
+    assert first.abort_multipart_uploads_transition.condition is not None
+    assert first.abort_multipart_uploads_transition.condition.max_age == 604_800
+    for key in ("old/a", "old/kept", "new/a", "cold/a"):
+        api.put(f"{B}/files/objects/{key}", content=b"x")
+    place = registry.r2.get(ACCOUNT, "files")
+    said = Said(http_metadata={}, custom_metadata={}, storage_class="Standard")
+    upload = registry.r2.uploads.create(place.id, "old/big", said)
+    now: Any = {"condition": {"type": "Age", "maxAge": 0}}
+    rules: Any = [
+        {"id": "a", "enabled": True, "conditions": {"prefix": "old/"}}
+        | {"deleteObjectsTransition": now, "abortMultipartUploadsTransition": now},
+        {"id": "b", "enabled": False, "conditions": {"prefix": ""}}
+        | {"deleteObjectsTransition": now},
+        {"id": "c", "enabled": True, "conditions": {"prefix": "new/"}}
+        | {"deleteObjectsTransition": {"condition": {"type": "Date", "date": "2999-01-01"}}},
+        {"id": "d", "enabled": True, "conditions": {"prefix": "cold/"}}
+        | {"storageClassTransitions": [{**now, "storageClass": "InfrequentAccess"}]},
+    ]
+    rules[2]["deleteObjectsTransition"]["condition"]["date"] = "2999-01-01T00:00:00Z"
+    buckets.lifecycle.update("files", account_id=ACCOUNT, rules=rules)
+    kept = buckets.lifecycle.get("files", account_id=ACCOUNT).rules or []
+    assert [rule.id for rule in kept] == ["a", "b", "c", "d"]
+    lock: Any = {"id": "l", "enabled": True, "prefix": "old/k", "condition": {"type": "Indefinite"}}
+    buckets.locks.update("files", account_id=ACCOUNT, rules=[lock])
+    assert registry.r2.sweep() == 3
+    listed = {each["key"]: each for each in api.get(f"{B}/files/objects").json()["result"]}
+    assert set(listed) == {"old/kept", "new/a", "cold/a"}
+    assert listed["cold/a"]["storage_class"] == "InfrequentAccess"
+    with pytest.raises(R2Error, match="upload does not exist"):
+        registry.r2.uploads.check(place.id, "old/big", upload)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(r2_objects, "now_ms", lambda: now_ms() + 3_600_000)
+        R2Store(registry.r2, Blobs.open(settings)).sweep()
+    assert len(blobs(settings)) == 3
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"type": "Indefinite"},
+        {"type": "Age", "maxAgeSeconds": 3600},
+        {"type": "Date", "date": "2999-01-01T00:00:00Z"},
+    ],
+)
+def test_locks(api: httpx.Client, bucket: str, settings: Settings, condition: Any) -> None:
+    """What is locked is neither replaced nor deleted, as long as the rule says; what is not under
+    the prefix is free, and a new key may be put."""
+    rule = {"id": "l", "enabled": True, "prefix": "kept/", "condition": condition}
+    assert api.put(f"{B}/files/lock", json={"rules": [rule]}).is_success
+    (shown,) = api.get(f"{B}/files/lock").json()["result"]["rules"]
+    assert (shown["id"], shown["condition"]["type"]) == ("l", condition["type"])
+    for key in ("kept/a", "free/a"):
+        assert api.put(f"{bucket}/{key}", content=b"1").is_success
+    assert fault(api.put(f"{bucket}/kept/a", content=b"2")) == (403, 10069)
+    assert fault(api.delete(f"{bucket}/kept/a")) == (403, 10069)
+    assert api.get(f"{bucket}/kept/a").content == b"1"
+    assert api.put(f"{bucket}/free/a", content=b"2").is_success
+    assert api.delete(f"{bucket}/free/a").is_success
+    assert len(blobs(settings)) == 1
+    over = {"Age": {"maxAgeSeconds": 0}, "Date": {"date": "2000-01-01T00:00:00Z"}}
+    rule["condition"] = {**condition, **over.get(condition["type"], {})}
+    rule["enabled"] = condition["type"] != "Indefinite"
+    assert api.put(f"{B}/files/lock", json={"rules": [rule]}).is_success
+    assert api.delete(f"{bucket}/kept/a").is_success
+
+
+@pytest.mark.parametrize(
+    ("path", "rules"),
+    [
+        ("cors", [{"allowed": {"methods": ["PATCH"], "origins": ["*"]}}]),
+        ("cors", [{"allowed": {"methods": ["GET"], "origins": []}}]),
+        ("cors", [{}]),
+        ("lifecycle", [{"id": "a", "enabled": True, "conditions": {"prefix": ""}}]),
+        ("lifecycle", [{"id": "a", "enabled": True}]),
+        ("lock", [{"id": "a", "enabled": True, "condition": {"type": "Age"}}]),
+        ("lock", [{"id": "a", "enabled": True, "condition": {"type": "Forever"}}]),
+        ("lock", [{"id": "a", "enabled": True, "condition": {"type": "Indefinite"}}] * 2),
+        ("lock", {"a": 1}),
+    ],
+)
+def test_rules_that_are_refused(api: httpx.Client, bucket: str, path: str, rules: Any) -> None:
+    """Whole: what was there before stays."""
+    good = {"id": "l", "enabled": True, "condition": {"type": "Indefinite"}}
+    assert api.put(f"{B}/files/lock", json={"rules": [good]}).is_success
+    before = api.get(f"{B}/files/{path}").json()
+    answer = api.put(f"{B}/files/{path}", json={"rules": rules})
+    assert fault(answer)[0] == 400
+    assert api.get(f"{B}/files/{path}").json() == before
+    assert fault(api.put(f"{B}/none/{path}", json={"rules": []})) == (404, 10006)
+
+
+def test_how_full_a_bucket_is(api: httpx.Client, bucket: str, registry: Registry) -> None:
+    """What is put counts, what goes does not; more than a bucket may hold is refused."""
+
+    def usage() -> tuple[int, int]:
+        found = registry.r2.usage(ACCOUNT, "files")
+        return found.objects, found.bytes
+
+    api.put(f"{bucket}/a", content=b"x" * 1000)
+    api.put(f"{bucket}/b", content=b"x" * 10)
+    assert usage() == (2, 2 * 1024 + 1010)
+    api.put(f"{bucket}/a", content=b"x" * 5)
+    assert usage() == (2, 2 * 1024 + 15)
+    asked = {
+        "query": "query getR2StorageMetrics { viewer }",
+        "operationName": "getR2StorageMetrics",
+        "variables": {"accountTag": ACCOUNT, "filter": {"bucketName": "files"}},
+    }
+    root = api.base_url.copy_with(path="/client/v4/graphql")
+    (group,) = api.post(root, json=asked).json()["data"]["viewer"]["accounts"]
+    assert group["r2StorageAdaptiveGroups"][0]["max"]["objectCount"] == 2
+    theirs = {**asked, "variables": {"accountTag": OTHER_ACCOUNT, "filter": {"bucketName": "f"}}}
+    assert fault(api.post(root, json=theirs)) == (403, 10000)
+    api.delete(f"{bucket}/a")
+    api.delete(f"{bucket}/b")
+    assert usage() == (0, 0)
+
+
+def test_full_buckets(api: httpx.Client, bucket: str, app: Flask, settings: Settings) -> None:
+    """A put that does not fit is refused, and nothing of it stays; one in the place of another of
+    the same size fits."""
+    objects = app.extensions["cloister"].registry.r2.objects
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(objects, "_bucket_bytes", 3_000)
+        assert api.put(f"{bucket}/a", content=b"x" * 1_900).is_success
+        assert fault(api.put(f"{bucket}/b", content=b"")) == (413, 100100)
+        assert api.put(f"{bucket}/a", content=b"y" * 1_900).is_success
+    assert len(blobs(settings)) == 1
