@@ -26,6 +26,7 @@ from control.errors import (
     SCRIPT_NOT_FOUND,
     SCRIPT_TOO_LARGE,
     VALIDATION_FAILED,
+    VERSION_WITH_MIGRATION,
     Refused,
     translated,
 )
@@ -173,7 +174,11 @@ def put_script(namespace: NamespaceView, name: str, *, strict: bool) -> tuple[Sc
     next_version, code = _prepared(namespace, name, received, live, strict=strict)
     with translated(NAMESPACE_NOT_FOUND):
         view = house().registry.scripts.put_version(
-            namespace.id, name, next_version, tags=received.said.tags
+            namespace.id,
+            name,
+            next_version,
+            tags=received.said.tags,
+            migration=received.said.migration,
         )
     return view, code
 
@@ -185,6 +190,8 @@ def add_version(namespace: NamespaceView, name: str, *, strict: bool) -> tuple[V
         newest = house().registry.scripts.newest(namespace.id, name)  # before the upload is read
     received = receive()
     annotations.check(received.said.kept)
+    if received.said.migration is not None:
+        raise Refused(VERSION_WITH_MIGRATION, pointer="/migrations")
     next_version, code = _prepared(namespace, name, received, newest, strict=strict)
     with translated(SCRIPT_NOT_FOUND):
         version = house().registry.scripts.add_version(namespace.id, name, next_version)
@@ -253,6 +260,8 @@ def patch_settings(namespace: NamespaceView, name: str, value: Any) -> ScriptVie
     said = metadata.metadata(value, ceiling(house().settings))
     if said.assets is not None:
         raise Refused(VALIDATION_FAILED, "assets come with an upload only.", pointer="/assets")
+    if said.migration is not None:
+        raise Refused(VERSION_WITH_MIGRATION, pointer="/migrations")
     had = house().registry.scripts.uploaded(namespace.id, name)
     Surroundings(namespace=namespace, script=name).check(said, had)
     if said.is_unversioned:

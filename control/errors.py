@@ -68,13 +68,20 @@ TEXT_TOO_LARGE = Problem(10054, 400, "A text binding is larger than 5 KB.")
 TOO_MANY_VARIABLES = Problem(10055, 400, "A Worker has at most 128 variables and secrets.")
 NO_HANDLERS = Problem(10068, 400, uploads.NO_HANDLERS)
 BINDING_NOT_FOUND = Problem(10056, 404, "This binding does not exist.")
+OBJECTS_NOT_FOUND = Problem(10061, 400, "There is no such class of Durable Objects.")
+CLASS_NOT_EXPORTED = Problem(10070, 400, "A class of Durable Objects is not exported.")
 VERSION_NOT_FOUND = Problem(10071, 404, "This version of the Worker does not exist.")
+MIGRATION_INVALID = Problem(10074, 400, "The migration does not fit the classes that there are.")
+MIGRATION_TAG = Problem(10079, 412, "The tag of the last migration is another one.")
 BINDING_NAME_TOO_LONG = Problem(10100, 400, "A binding's name is too long.")
 STILL_REFERENCED = Problem(10142, 400, "Something else still refers to this.")
 SERVICE_NOT_FOUND = Problem(10143, 400, "The target of a service binding does not exist.")
 SETTINGS_PART_MISSING = Problem(10201, 400, "The upload has no part named settings.")
 LIMIT_TOO_HIGH = Problem(10206, 400, "A limit is above what this platform allows.")
 DEPLOYMENT_INVALID = Problem(10210, 400, "These versions cannot be deployed so.")
+VERSION_WITH_MIGRATION = Problem(
+    10211, 400, "Migrations come with an upload that becomes live at once, not with a version."
+)
 NOT_FULLY_DEPLOYED = Problem(10215, 400, "Two versions of this Worker are deployed.")
 SECRETS_CHANGED = Problem(10220, 400, "Secrets have changed since that version was made.")
 NOTHING_BEFORE = Problem(10222, 400, "There is no version to go back to.")
@@ -165,6 +172,10 @@ TABLE: dict[int, Problem] = {
         KV_NOT_FOUND_FOR_BINDING,
         BINDING_TWICE,
         BINDING_NOT_FOUND,
+        OBJECTS_NOT_FOUND,
+        CLASS_NOT_EXPORTED,
+        MIGRATION_INVALID,
+        MIGRATION_TAG,
         STILL_REFERENCED,
         SERVICE_NOT_FOUND,
         LIMIT_TOO_HIGH,

@@ -49,6 +49,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     startup_time_ms: int
     has_assets: bool = False
     has_modules: bool = True
+    migration_tag: str | None = None
 
 
 class Script(Summary, frozen=True, kw_only=True):
@@ -59,7 +60,6 @@ class Script(Summary, frozen=True, kw_only=True):
     compatibility_date: str
     compatibility_flags: list[str]
     exports: dict[str, Any] = {}
-    migration_tag: str | None = None
     logpush: bool = False
     observability: dict[str, Any] | None = None
     placement: dict[str, Any] | None = None
@@ -133,7 +133,7 @@ def list_some(
     found = namespace_of(account_id, namespace)
     page = house().registry.scripts.list(found.id, tags=_filter(tags), limit=limit, cursor=cursor)
     info = envelope.CursorInfo(count=len(page.items), cursor=page.cursor or "")
-    return envelope.success([summary(item) for item in page.items], info=info)
+    return envelope.success(summaries(page.items), info=info)
 
 
 @blueprint.delete(SCRIPT)
@@ -160,9 +160,10 @@ def delete_tagged(account_id: str, namespace: str, tags: str | None) -> Response
     return envelope.success(Deleted(deleted=deleted, count=len(deleted)))
 
 
-def summary(item: ScriptSummary) -> Summary:
-    """A script as lists show it."""
-    return Summary(**_summarized(item))
+def summaries(items: list[ScriptSummary]) -> list[Summary]:
+    """Scripts as lists show them."""
+    tags = house().registry.objects.migration_tags([item.id for item in items])
+    return [Summary(**_summarized(item), migration_tag=tags.get(item.id)) for item in items]
 
 
 def shape(view: ScriptView) -> Script:
@@ -171,6 +172,7 @@ def shape(view: ScriptView) -> Script:
     placement = kept.get("placement")
     return Script(
         **_summarized(view),
+        migration_tag=house().registry.objects.migration_tags([view.id]).get(view.id),
         deployment_id=version.id.replace("-", ""),
         entry_point=version.main_module,
         compatibility_date=version.compatibility_date,

@@ -8,16 +8,17 @@ from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cloister.errors import Conflict, Invalid, NotFound
-from cloister.registry import object_classes
 from cloister.registry.cursors import decode_cursor, encode_cursor
 from cloister.registry.database import Database, now_ms
 from cloister.registry.models import Namespace, Script
-from cloister.registry.objects_models import ObjectNamespace, StoredObject
+from cloister.registry.objects_models import ObjectMigration, ObjectNamespace, StoredObject
 from cloister.registry.views import Numbered, Page
 
 PER_PAGE = 1_000
 LIST_LIMIT = 10_000
 LARGEST_PAGE = 1_000_000
+CHUNK = 500
+"""Rows named in one statement."""
 
 OBJECTS = 1_000_000
 """Of one class."""
@@ -104,10 +105,17 @@ class Objects:
         with self._database.read() as session:
             return set(session.scalars(query))
 
-    def migration_tag(self, script_id: str) -> str | None:
-        """The tag of a script's last migration."""
+    def migration_tags(self, script_ids: Sequence[str]) -> dict[str, str]:
+        """The tags of the last migrations of those scripts that had any."""
+        query = select(ObjectMigration.script_id, ObjectMigration.tag)
         with self._database.read() as session:
-            return object_classes.tag(session, script_id)
+            return {
+                id_: tag
+                for start in range(0, len(script_ids), CHUNK)
+                for id_, tag in session.execute(
+                    query.where(ObjectMigration.script_id.in_(script_ids[start : start + CHUNK]))
+                )
+            }
 
     def list(
         self,

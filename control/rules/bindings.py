@@ -22,7 +22,7 @@ from control.errors import (
     VALIDATION_FAILED,
     Refused,
 )
-from control.rules import dispatch, names
+from control.rules import dispatch, names, objects
 
 TEXT_BYTES = 5 * 1024
 MAX_VARIABLES = 128
@@ -330,6 +330,7 @@ _FIELDS: dict[str, Callable[[Binding, str], Binding]] = {
     "d1": _d1,
     "service": _service,
     "dispatch_namespace": _dispatch_namespace,
+    "durable_object_namespace": objects.binding,
     "assets": _assets,
     "inherit": _inherit,
 }
@@ -358,7 +359,7 @@ Shown = Annotated[
 
 _NOT_SERVED = frozenset(
     {
-        *("secret_key", "d1", "r2_bucket", "queue", "durable_object_namespace"),
+        *("secret_key", "d1", "r2_bucket", "queue"),
         *("analytics_engine", "ratelimit", "version_metadata", "workflow"),
         *("hyperdrive", "vectorize", "ai", "ai_search", "ai_search_namespace", "images", "media"),
         *("browser", "browser_rendering", "mtls_certificate", "secrets_store_secret"),

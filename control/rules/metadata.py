@@ -8,8 +8,9 @@ import msgspec
 
 from cloister.limits import NO_LIMITS, Limits
 from cloister.registry import unversioned
+from cloister.registry.object_classes import Migration
 from control.errors import VALIDATION_FAILED, Refused
-from control.rules import assets, bindings, limits, tags, tail_consumers
+from control.rules import assets, bindings, limits, objects, tags, tail_consumers
 
 OLDEST_DATE = "2021-11-02"
 """What holds when an upload names no compatibility date, as in the product."""
@@ -29,7 +30,7 @@ KEPT: dict[str, type | tuple[type, ...]] = {
 }
 """Fields that are kept with the version and shown again."""
 
-_ABSENT = ("migrations", "exports", "containers", "streaming_tail_consumers")
+_ABSENT = ("exports", "containers", "streaming_tail_consumers")
 """Fields that ask for what does not exist here; saying nothing in them is allowed."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -39,6 +40,7 @@ _Bindings = list[bindings.Said]
 _Limits = limits.Said
 _Assets = assets.Said | None
 _Chosen = assets.Chosen | None
+_Migrations = objects.Said | None
 
 
 class UploadMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class UploadMetadata(msgspec.Struct, frozen=True, kw_only=True):
     cache_options: dict[str, Any] | None = None
     annotations: dict[str, Any] | None = None
     package_dependencies: list[Any] | None = None
+    migrations: _Migrations = None
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +79,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     compatibility_date: str | None = None
     compatibility_flags: list[str] | None = None
     kept: dict[str, Any] = {}
+    migration: Migration | None = None
 
     @property
     def is_unversioned(self) -> bool:
@@ -108,6 +112,7 @@ def metadata(value: object, ceiling: Limits) -> Metadata:
         compatibility_date=_date(value.get("compatibility_date")),
         compatibility_flags=_flags(value.get("compatibility_flags")),
         kept=_kept(value),
+        migration=objects.migrations(value.get("migrations")),
     )
 
 

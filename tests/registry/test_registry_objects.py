@@ -52,7 +52,7 @@ def test_a_migration_is_part_of_the_version(
     """The class is there with it, its binding knows the id, and the tag is kept."""
     view = registry.scripts.get(namespace, "main")
     assert view.version.bindings == [{**BINDING, "script_name": "main", "namespace_id": counters}]
-    assert registry.objects.migration_tag(view.id) == "v1"
+    assert registry.objects.migration_tags([view.id]) == {view.id: "v1"}
     found = registry.objects.namespace(counters)
     assert found is not None
     assert (found.namespace, found.script, found.class_name) == ("production", "main", "Counter")
@@ -84,7 +84,7 @@ def test_what_does_not_fit_changes_nothing(
         assert refused.value.code == code
     view = registry.scripts.get(namespace, "main")
     assert view.version.id == before
-    assert registry.objects.migration_tag(view.id) == "v1"
+    assert registry.objects.migration_tags([view.id]) == {view.id: "v1"}
     assert registry.objects.namespaces(account).total == 1
     registry.scripts.put_version(
         namespace, "main", new, migration=step("v1", "v2", new_classes=["Room"])
