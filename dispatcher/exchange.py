@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 
 from cloister.databases import DatabaseAnswer
+from cloister.enquiry import Enquiry
 from cloister.link import Link
 from cloister.mailbox import Mailbox
 from cloister.messages import (
@@ -26,7 +27,6 @@ from cloister.messages import (
 )
 from cloister.outcomes import Outcome
 from dispatcher.deadlines import Deadlines
-from dispatcher.enquiry import Enquiry
 from dispatcher.failures import NoAnswer, PlatformFailure, failure_of
 from dispatcher.headers import Headers, end_to_end, is_valid, lower
 from dispatcher.messages import Response

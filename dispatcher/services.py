@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from cloister.assets.sites import Sites
 from cloister.blobs import Blobs
 from cloister.broker import async_redis
+from cloister.enquiry import Enquiry
 from cloister.limits import effective
 from cloister.link import Link
 from cloister.mailbox import Mailbox
@@ -15,7 +16,6 @@ from cloister.messages import Invocation
 from cloister.registry import Registry, RouteCache, open_registry
 from cloister.settings import Settings
 from dispatcher.deadlines import Deadlines
-from dispatcher.enquiry import Enquiry
 from dispatcher.exchange import Exchange
 from dispatcher.publisher import Publisher
 

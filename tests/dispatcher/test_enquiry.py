@@ -8,7 +8,9 @@ import pytest
 import redis.asyncio
 from dispatcher_rig import valkey
 
+from cloister import enquiry
 from cloister.broker import async_redis
+from cloister.enquiry import Enquiry
 from cloister.limits import NO_LIMITS
 from cloister.mailbox import Inbox, Mailbox, push, stop
 from cloister.messages import (
@@ -25,8 +27,6 @@ from cloister.messages import (
 )
 from cloister.outcomes import Outcome
 from cloister.settings import Settings
-from dispatcher import enquiry
-from dispatcher.enquiry import Enquiry
 
 ROUND_S = 0.05
 ROUNDS = 8

@@ -1,6 +1,6 @@
 """Lost work: who still has the invocations that nothing was heard of for a while?
 
-An executor that dies takes with it what it had, and says nothing. So the dispatcher asks all
+An executor that dies takes with it what it had, and says nothing. So whoever waits asks all
 executors about such invocations, many in one note, and gives up on those that are in nobody's
 hands and not on their queue either. Slowness is no loss: an executor that listens but does not
 answer leaves the question open, and then the deadline decides.
