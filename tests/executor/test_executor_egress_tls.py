@@ -70,12 +70,33 @@ class Authority:
             .not_valid_before(begin)
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=names is None, path_length=None), critical=True)
+            .add_extension(_usage(is_authority=names is None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .add_extension(self._issuer(), critical=False)
         )
         if names is not None:
             alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
             builder = builder.add_extension(alternatives, critical=False)
         signed = builder.sign(self._key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM)
+
+    def _issuer(self) -> x509.AuthorityKeyIdentifier:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+
+
+def _usage(*, is_authority: bool) -> x509.KeyUsage:
+    """From Python 3.13 on, RFC 5280 is held to: an authority may sign certificates."""
+    return x509.KeyUsage(
+        digital_signature=not is_authority,
+        key_cert_sign=is_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _general(name: str) -> x509.GeneralName:

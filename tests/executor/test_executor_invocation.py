@@ -124,11 +124,13 @@ async def cold_hello(isolate: FakeIsolate) -> None:
 
 
 class SlowHost(FakeHost):
-    """Its isolates are not made before ``made`` is set."""
+    """Its isolates are not made before ``made`` is set; so many are ``wanted``."""
 
     made: asyncio.Event
+    wanted = 0
 
     async def borrow(self, bundle: Bundle, memory_mb: int) -> Any:
+        self.wanted += 1
         await self.made.wait()
         return await super().borrow(bundle, memory_mb)
 
@@ -139,6 +141,7 @@ async def test_who_waits_for_an_isolate_has_no_turn() -> None:
     host.made = asyncio.Event()
     runs = [Run(host, work(), FakeSink()) for _ in range(2 * PLACES)]  # type: ignore[arg-type]
     tasks = [asyncio.create_task(run.run()) for run in runs]
+    await until(lambda: host.wanted == 2 * PLACES)
     turns = [await asyncio.wait_for(host.turns.begin(("ns", "other")), 5) for _ in range(PLACES)]
     host.made.set()
     await until(lambda: [isolate.is_loaded for isolate in host.isolates] == [True] * 2 * PLACES)
