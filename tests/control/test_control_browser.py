@@ -10,6 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from cloister.registry import Registry
+
 TOKEN = "test-token-0123456789abcdef"
 EVIL = "<img src=x onerror=alert(1)>"
 QUIET = [
@@ -71,7 +73,7 @@ def test_a_person_finds_and_deletes_a_worker(page: Page, url: str, upload: Uploa
     assert page.locator("text=other").count() == 0
     page.click("text=hello")
     assert page.locator("h1").inner_text() == "hello"
-    page.check("input[type=checkbox] >> nth=0")
+    page.check(".danger input[type=checkbox] >> nth=0")
     page.click("button:has-text('Delete')")
     page.goto(f"{url}/namespaces/production/workers/other")
     assert page.locator(f"text={EVIL}").count() == 1
@@ -83,14 +85,28 @@ def test_a_person_finds_and_deletes_a_worker(page: Page, url: str, upload: Uploa
     assert page.url.endswith("/sign-in")
 
 
-def test_pages_fit_a_narrow_window(page: Page, url: str, upload: Upload) -> None:
+def test_pages_fit_a_narrow_window(
+    page: Page, url: str, upload: Upload, registry: Registry
+) -> None:
     """Nothing makes a telephone scroll sideways, and the stylesheet is really applied."""
     upload("a-worker-with-" + "quite-" * 6 + "long-name")
     page.set_viewport_size({"width": 380, "height": 800})
     page.goto(url)
     page.fill("input[name=token]", TOKEN)
     page.click("main button")
-    for path in ("/", "/namespaces/production", "/api"):
+    name = "a-very-long-name-of-a-customer.that-has-many-labels.and-goes-on.example.com"
+    registry.hostnames.create("a" * 32, name, metadata={"key": "value" * 50}, wildcard=True)
+    registry.kv.namespaces.create("a" * 32, "t" * 200)
+    worker = "/namespaces/production/workers/a-worker-with-" + "quite-" * 6 + "long-name"
+    for path in (
+        "/",
+        "/namespaces/production",
+        worker,
+        "/workers",
+        "/hostnames",
+        "/storage",
+        "/api",
+    ):
         page.goto(f"{url}{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 380
         assert page.evaluate("getComputedStyle(document.body).margin") == "0px"
@@ -110,3 +126,27 @@ def test_the_api_is_read_with_a_keyboard(page: Page, url: str) -> None:
     operation.locator("h3 >> text=Body").wait_for()
     operation.locator("a >> text=HostnameTarget").click()
     assert page.url.endswith("#type-HostnameTarget")
+
+
+def test_a_version_is_deployed_with_a_keyboard(page: Page, url: str, upload: Upload) -> None:
+    """From the list to the worker, to a version by the arrows, a share typed in, deployed by enter;
+    then rolled back with a button."""
+    for _ in range(3):
+        upload("hello")
+    page.goto(url)
+    page.fill("input[name=token]", TOKEN)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="production").press("Enter")
+    page.get_by_role("link", name="hello").press("Enter")
+    page.locator("input[name=version]:checked").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.type("25")
+    page.keyboard.press("Enter")
+    page.locator("td.good >> text=25 %").wait_for()
+    assert page.locator("td.good >> text=75 %").count() == 1
+    page.locator("text=Last deployments").press("Enter")
+    page.locator("td >> text=3: 75 %, 2: 25 %").wait_for()
+    page.locator("text=Roll back").press("Enter")
+    page.locator("td.good >> text=100 %").wait_for()
+    assert page.locator("td.good >> text=25 %").count() == 0

@@ -1,6 +1,7 @@
 """The dashboard: who gets in, what is shown and what never is, forms and their tokens."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,11 +9,13 @@ import httpx
 import msgspec
 import pytest
 import redis
+from test_control_assets import Uploader
 
 from cloister.limits import Limits
 from cloister.messages import ExceptionLine, LogLine, Trace, log_list
 from cloister.outcomes import Outcome
 from cloister.registry import Registry
+from cloister.settings import Settings
 
 ACCOUNT = "a" * 32
 TOKEN = "test-token-0123456789abcdef"
@@ -39,7 +42,15 @@ def csrf_of(page: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/namespaces/production", "/namespaces/production/workers/hello"]
+    "path",
+    [
+        "/",
+        "/namespaces/production",
+        "/namespaces/production/workers/hello",
+        "/workers",
+        "/hostnames",
+        "/storage",
+    ],
 )
 def test_strangers_see_the_sign_in_page(browser: httpx.Client, path: str) -> None:
     """Every page but sign-in redirects there."""
@@ -155,13 +166,149 @@ def test_live_versions_on_the_worker_page(
     assert [part.rsplit(": ")[-1] for part in shown.split("; ")] == ["12.5 %", "87.5 %"]
 
 
+def test_a_version_is_deployed_and_rolled_back(
+    browser: httpx.Client, upload: Upload, api: httpx.Client
+) -> None:
+    """Alone, beside the live one, and back; what cannot be is said on the page and changes nothing,
+    as what a form that is not ours asks for."""
+    for message in ("First", "Second", EVIL):
+        upload("hello", annotations={"workers/message": message})
+    sign_in(browser)
+    path = "/namespaces/production/workers/hello"
+    page = browser.get(path)
+    assert page.text.count('type="radio"') == 3
+    assert EVIL not in page.text
+    script = "/workers/dispatch/namespaces/production/scripts/hello"
+    _, second, first = (i["id"] for i in api.get(f"{script}/versions").json()["result"]["items"])
+
+    def live() -> list[tuple[str, float]]:
+        deployed = api.get(f"{script}/deployments").json()["result"]["deployments"][0]
+        return [(each["version_id"], each["percentage"]) for each in deployed["versions"]]
+
+    def post(action: str, **data: str) -> httpx.Response:
+        return browser.post(f"{path}/{action}", data={"csrf": csrf_of(page), **data})
+
+    done = post("deploy", version=first, percentage="100")
+    assert (done.url.path, live()) == (path, [(first, 100)])
+    assert post("deploy", version=second, percentage="12.5").is_success
+    assert sorted(live()) == sorted([(second, 12.5), (first, 87.5)])
+    assert "12.5 %" in browser.get(path).text
+    assert post("rollback").is_success
+    before = live()
+    for data in (
+        {"version": first, "percentage": "0"},
+        {"version": first, "percentage": "nan"},
+        {"version": first, "percentage": "x"},
+        {"version": "0" * 32, "percentage": "100"},
+        {"version": before[0][0], "percentage": "50"},
+        {},
+    ):
+        refused = post("deploy", **data)
+        assert 400 <= refused.status_code < 500, data
+        assert 'role="alert"' in refused.text
+    assert browser.post(f"{path}/deploy", data={"version": second}).status_code == 403
+    assert browser.post(f"{path}/rollback").status_code in (403, 411)
+    assert live() == before
+
+
+def test_nothing_to_go_back_to(browser: httpx.Client, upload: Upload) -> None:
+    """Said on the page."""
+    upload("hello")
+    path = "/namespaces/production/workers/hello"
+    page = sign_in(browser)
+    refused = browser.post(f"{path}/rollback", data={"csrf": csrf_of(page)})
+    assert refused.status_code == 400
+    assert "Versions" in refused.text
+
+
+def test_plain_workers(browser: httpx.Client, api: httpx.Client, executor: object) -> None:
+    """Listed and shown as others are, and deleted."""
+    files = {
+        "metadata": (None, b'{"main_module": "w.py"}', "application/json"),
+        "w.py": ("w.py", b"", "text/x-python"),
+    }
+    assert api.put("/workers/scripts/outbound", files=files).is_success
+    page = sign_in(browser)
+    assert "outbound" in browser.get("/workers").text
+    assert "outbound" not in browser.get("/namespaces/production").text
+    shown = browser.get("/workers/outbound")
+    assert "<h1>outbound</h1>" in shown.text
+    assert browser.get("/workers/none").status_code == 404
+    done = browser.post("/workers/outbound/delete", data={"csrf": csrf_of(page)})
+    assert done.url.path == "/workers"
+    assert api.get("/workers/scripts/outbound").status_code == 404
+
+
+def test_hostnames(browser: httpx.Client, registry: Registry) -> None:
+    """Each with what became of it and what its owner has to publish; by name, page by page; nothing
+    of other accounts."""
+    made = registry.hostnames.create(
+        ACCOUNT, "shop.example.org", metadata={"worker": "shop", "html": EVIL}, wildcard=True
+    )
+    registry.hostnames.create("b" * 32, "theirs.example.org")
+    claim = registry.hostnames.claims.take()
+    while claim is not None:
+        registry.hostnames.claims.conclude(claim, "elsewhere", [f"It says {EVIL}."])
+        claim = registry.hostnames.claims.take()
+    sign_in(browser)
+    page = browser.get("/hostnames")
+    assert "theirs" not in page.text
+    assert EVIL not in page.text
+    assert page.text.count("&lt;script&gt;") == 2
+    for said in ("*.shop.example.org", "_cf-custom-hostname.shop.example.org", made.token):
+        assert said in page.text
+    assert f"/.well-known/cf-custom-hostname-challenge/{made.id}" in page.text
+    assert made.token not in browser.get("/hostnames?name=other").text
+    assert made.token in browser.get("/hostnames?name=SHOP").text
+    for number in range(50):
+        registry.hostnames.create(ACCOUNT, f"n{number}.example.org")
+    assert made.token not in browser.get("/hostnames").text
+    assert made.token in browser.get("/hostnames?page=2").text
+    for bad in ("0", "x", "-1", "9" * 40, "%C2%B2"):
+        assert browser.get(f"/hostnames?page={bad}").status_code == 400
+
+
+def test_storage(browser: httpx.Client, registry: Registry, api: httpx.Client) -> None:
+    """What there is of each kind, of this account only, escaped; how many more there are."""
+    for account, title in ((ACCOUNT, EVIL), ("b" * 32, "theirs")):
+        registry.kv.namespaces.create(account, title)
+        registry.databases.create(account, f"orders-{account[0]}")
+    assert api.post("/r2/buckets", json={"name": "images-a"}).is_success
+    assert api.post("/queues", json={"queue_name": "mails-a"}).is_success
+    sign_in(browser)
+    page = browser.get("/storage").text
+    assert EVIL not in page
+    assert "&lt;script&gt;" in page
+    assert all(name in page for name in ("orders-a", "images-a", "mails-a"))
+    assert not any(name in page for name in ("theirs", "orders-b"))
+    for number in range(100):
+        registry.kv.namespaces.create(ACCOUNT, f"n{number}")
+    assert "1 more." in browser.get("/storage").text
+
+
+def test_assets_on_the_worker_page(
+    browser: httpx.Client, api: httpx.Client, executor: object, settings: Settings
+) -> None:
+    """How many, how they are served, and which; also where they cannot be read."""
+    uploader = Uploader(api, "site")
+    token = uploader.complete({"/index.html": b"<h1>hi</h1>", f"/{EVIL[1:7]}.txt": b"x"})
+    said = {"jwt": token, "config": {"not_found_handling": "404-page"}}
+    assert uploader.deploy(code=False, assets=said).is_success
+    sign_in(browser)
+    page = browser.get("/namespaces/production/workers/site").text
+    for words in ("2, 12 bytes", "404-page", "/index.html", "only assets"):
+        assert words in page
+    shutil.rmtree(settings.data_dir / "blobs" / "manifest")
+    assert browser.get("/namespaces/production/workers/site").status_code == 200
+
+
 def test_hostnames_on_the_worker_page(
     browser: httpx.Client, upload: Upload, api: httpx.Client
 ) -> None:
     """Those that lead to it, if any do; a long list is cut."""
     upload("hello")
     sign_in(browser)
-    assert "Hostnames" not in browser.get("/namespaces/production/workers/hello").text
+    assert "<dt>Hostnames" not in browser.get("/namespaces/production/workers/hello").text
     for number in range(21):
         body = {"namespace": "production", "script": "hello"}
         api.put(f"/workers/dispatch/hostnames/n{number:02}.shop.test", json=body)
@@ -219,11 +366,17 @@ def test_restricted_tokens(browser: httpx.Client, upload: Upload, registry: Regi
     made = registry.tokens.create(ACCOUNT, "person", read_only=True, namespace="production")
     page = sign_in(browser, made.text)
     assert "staging" not in page.text
-    assert browser.get("/namespaces/staging").status_code == 403
+    for path in ("/namespaces/staging", "/workers", "/workers/x", "/hostnames", "/storage"):
+        assert browser.get(path).status_code == 403
+        assert path not in page.text
     worker = browser.get("/namespaces/production/workers/hello")
     assert "/delete" not in worker.text
     path = "/namespaces/production/workers/hello/delete"
     assert browser.post(path, data={"csrf": csrf_of(worker)}).status_code == 403
+    assert 'type="radio"' not in worker.text
+    for action in ("deploy", "rollback"):
+        path = f"/namespaces/production/workers/hello/{action}"
+        assert browser.post(path, data={"csrf": csrf_of(worker)}).status_code == 403
     assert browser.post("/sign-out", data={"csrf": csrf_of(worker)}).url.path == "/sign-in"
 
 
