@@ -102,6 +102,10 @@ class Surroundings:
             return False
         return found.id == database_id
 
+    def stored_secret_exists(self, store_id: str, name: str) -> bool:
+        """See :class:`bindings.World`."""
+        return house().registry.secret_stores.exists(self.namespace.account_id, store_id, name)
+
     def namespace_exists(self, name: str) -> bool:
         """See :class:`bindings.World`."""
         if not is_plain(self.namespace.name):

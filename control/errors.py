@@ -97,6 +97,7 @@ MANIFEST_MISSING = Problem(
 TAG_TOO_LARGE = Problem(100102, 400, "A tag is longer than 255 characters.")
 TOO_MANY_TAGS = Problem(100103, 400, "A Worker has at most 8 tags.")
 NAMESPACE_NOT_FOUND = Problem(100119, 404, "This dispatch namespace does not exist.")
+DATASET_NAME_INVALID = Problem(100144, 400, "The name of an analytics dataset is not valid.")
 REDIRECTS_INVALID = Problem(100324, 400, "Invalid _redirects configuration.")
 BAD_BINDING_TYPE = Problem(100153, 400, "A binding has an unknown type.")
 
@@ -116,6 +117,9 @@ KV_KEY_NOT_FOUND = Problem(10009, 404, "get: 'key not found'")
 KV_NAMESPACE_NOT_FOUND = Problem(10013, 404, "list keys: 'namespace not found'")
 KV_TITLE_TAKEN = Problem(10014, 400, "A namespace with this account ID and title already exists.")
 KV_VALUE_TOO_LARGE = Problem(10027, 413, "The value is larger than 25 MiB.")
+
+STORE_NOT_FOUND = Problem(1001, 404, "The store or secret does not exist.")
+STORE_NAME_TAKEN = Problem(1004, 409, "The name is taken, or the account has too many.")
 
 R2_BUCKET_EXISTS = Problem(10004, 409, "The bucket you tried to create already exists.")
 R2_BUCKET_NAME = Problem(

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
+from redis.asyncio import Redis
 
 from cloister.assets.sites import Sites
 from cloister.messages import Outbound
@@ -38,6 +39,7 @@ from executor.isolate.door import pack
 from executor.isolates import Isolate, IsolateDied
 from executor.open_calls import OpenCalls
 from executor.outbound import fetch_through
+from executor.points import Gathered
 from executor.streams import (
     BytesReader,
     Chained,
@@ -66,6 +68,8 @@ class Neighbours(Protocol):
     registry: Registry
     sites: Sites
     budget: Budget
+    valkey: Redis
+    points: Gathered
     questions: Questions
 
     @property
@@ -340,6 +344,21 @@ class Server:
         return route
 
     # What bindings use:
+
+    @property
+    def bundle(self) -> Bundle:
+        """The version that runs."""
+        return self._bundle
+
+    @property
+    def valkey(self) -> Redis:
+        """What all executors count with."""
+        return self._host.valkey
+
+    @property
+    def points(self) -> Gathered:
+        """Where data points wait to be written."""
+        return self._host.points
 
     async def in_thread(self, function: Any, *arguments: Any, **options: Any) -> Any:
         """Run something that blocks."""

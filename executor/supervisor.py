@@ -52,6 +52,7 @@ from executor.notes import Notes
 from executor.objects.calling import ObjectReplySink, object_invocation
 from executor.objects.owner import Objects
 from executor.objects.sink import ObjectSink
+from executor.points import Gathered
 from executor.pools import Pools
 from executor.replies import Replies, ReplySink, Undeliverable
 from executor.request_body import RequestBody
@@ -96,7 +97,8 @@ class Supervisor:
         self.registry = open_registry(settings)
         self.pools = Pools(settings)
         self._routes = RouteCache(self.registry, settings)
-        self._redis = async_redis(settings)
+        self._redis = self.valkey = async_redis(settings)
+        self.points = Gathered(self.registry.points, self.threads)
         blobs = Blobs.open(settings)
         self.sites = Sites(blobs)
         self._compiler = Compiler(settings, blobs, self.pools, open_cipher(settings))
@@ -142,6 +144,7 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for part in (
+            self.points.close(),
             self._notes.close(),
             self.objects.close(),
             self._replies.close(),

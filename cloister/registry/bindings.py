@@ -7,8 +7,14 @@ from cloister.errors import Invalid
 SECRET_FIELDS = {"secret_text": ("text",), "secret_key": ("key_base64", "key_jwk")}
 """Binding type to the fields that are written and never read back."""
 
+VERSION_METADATA = "version_metadata"
+NO_VERSION = {"id": "", "tag": "", "timestamp": ""}
+"""What such a binding holds while the code is tried that is to be a version."""
+
 PLAIN_FIELDS = {"plain_text": "text", "secret_text": "text", "json": "json"}
 """Binding type to the field whose value the tenant's ``env`` holds as it is."""
+
+_PLAIN = {*PLAIN_FIELDS, VERSION_METADATA}
 
 NAME_MISSING = 10052
 NAME_TWICE = 10053
@@ -66,18 +72,20 @@ def with_secrets(bindings: Bindings, secrets: Secrets) -> Bindings:
     return [{**item, **secrets.get(item["name"], {})} for item in bindings]
 
 
-def environment(bindings: Bindings) -> dict[str, Any]:
-    """The plain values, by binding name."""
+def environment(bindings: Bindings, version: dict[str, str] = NO_VERSION) -> dict[str, Any]:
+    """The plain values, by binding name; ``version`` is that of bindings to version metadata."""
     return {
-        item["name"]: item[PLAIN_FIELDS[item["type"]]]
+        item["name"]: version
+        if item["type"] == VERSION_METADATA
+        else item[PLAIN_FIELDS[item["type"]]]
         for item in bindings
-        if item["type"] in PLAIN_FIELDS
+        if item["type"] in _PLAIN
     }
 
 
 def live(bindings: Bindings) -> dict[str, dict[str, Any]]:
     """The bindings that need the host, as uploaded, by name."""
-    return {item["name"]: item for item in bindings if item["type"] not in PLAIN_FIELDS}
+    return {item["name"]: item for item in bindings if item["type"] not in _PLAIN}
 
 
 def _secret_fields(item: dict[str, Any]) -> tuple[str, ...]:

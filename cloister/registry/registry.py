@@ -20,11 +20,13 @@ from cloister.registry.migrations import upgrade
 from cloister.registry.models import Namespace, Script, Version
 from cloister.registry.namespaces import Namespaces, namespace_view, outbound_rule
 from cloister.registry.objects import Objects
+from cloister.registry.points import Points
 from cloister.registry.queues import Queues
 from cloister.registry.r2 import R2
 from cloister.registry.retention import Retention
 from cloister.registry.rollout import Split
 from cloister.registry.scripts import Scripts
+from cloister.registry.secret_stores import SecretStores
 from cloister.registry.tokens import Tokens
 from cloister.registry.uploads import Uploads
 from cloister.registry.versions import Versions
@@ -91,6 +93,8 @@ class Registry:
         self.assets = Assets(database)
         self.hostnames = Hostnames(database, domain)
         self.kv = Kv(database, kv_cache)
+        self.secret_stores = SecretStores(database, cipher)
+        self.points = Points(database)
         self.r2 = R2(database, r2_bucket_bytes)
         self.databases = Databases(database)
         self.queues = Queues(database)

@@ -1,6 +1,7 @@
 """Versions: code and configuration together, written once, read whole."""
 
 import builtins
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -57,6 +58,7 @@ _BUNDLE = (
         Version.handlers,
         Version.assets,
         Version.settings,
+        Version.created_at,
         Script.settings.label("of_script"),
         Script.name.label("script"),
         Namespace.name.label("namespace"),
@@ -111,7 +113,7 @@ class Versions:
             account_id=row.account_id,
             digest=row.digest,
             main_module=row.main_module,
-            env=environment(bindings),
+            env=environment(bindings, _metadata(row)),
             live=live(bindings),
             limits=row.limits,
             compatibility_date=row.compatibility_date,
@@ -172,6 +174,14 @@ def _tails(settings: dict[str, Any], account_id: str) -> list[tuple[str, str]]:
     plain = plain_namespace(account_id)
     said = settings.get("tail_consumers", [])
     return [(each.get("namespace") or plain, each.get("service", "")) for each in said]
+
+
+def _metadata(row: Row[Any]) -> dict[str, str]:
+    """What a worker may know of its version."""
+    tag = row.settings.get("annotations", {}).get("workers/tag", "")
+    moment = datetime.fromtimestamp(row.created_at / 1000, UTC)
+    timestamp = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"id": row.id, "tag": tag if isinstance(tag, str) else "", "timestamp": timestamp}
 
 
 def view(row: Version) -> VersionView:

@@ -22,7 +22,7 @@ from control.errors import (
     VALIDATION_FAILED,
     Refused,
 )
-from control.rules import dispatch, names, objects
+from control.rules import dispatch, names, objects, resources
 
 TEXT_BYTES = 5 * 1024
 MAX_VARIABLES = 128
@@ -39,6 +39,9 @@ class World(Protocol):
 
     def database_exists(self, database_id: str) -> bool:
         """Whether the account has this D1 database."""
+
+    def stored_secret_exists(self, store_id: str, name: str) -> bool:
+        """Whether the account has this store, with a secret of this name for Workers in it."""
 
     def namespace_exists(self, name: str) -> bool:
         """Whether a binding may be to this dispatch namespace, which only a plain Worker's may."""
@@ -138,6 +141,8 @@ def check_targets(world: World, uploaded: list[Binding]) -> None:
                 "Make it over the API, or let wrangler create it.",
                 pointer=f"/bindings/{index}/database_id",
             )
+        if item["type"] == "secrets_store_secret":
+            resources.check_secret(world, item, f"/bindings/{index}")
         if item["type"] == "dispatch_namespace":
             dispatch.check(world, item, f"/bindings/{index}")
         if item["type"] == "service" and not world.service_exists(item["service"]):
@@ -299,7 +304,7 @@ def _service(item: Binding, pointer: str) -> Binding:
     return service | {key: value for key, value in said.items() if value}
 
 
-def _assets(_item: Binding, _pointer: str) -> Binding:
+def _nothing(_item: Binding, _pointer: str) -> Binding:
     return {}
 
 
@@ -331,7 +336,11 @@ _FIELDS: dict[str, Callable[[Binding, str], Binding]] = {
     "service": _service,
     "dispatch_namespace": _dispatch_namespace,
     "durable_object_namespace": objects.binding,
-    "assets": _assets,
+    "assets": _nothing,
+    "version_metadata": _nothing,
+    "ratelimit": resources.ratelimit,
+    "analytics_engine": resources.analytics_engine,
+    "secrets_store_secret": resources.secrets_store_secret,
     "inherit": _inherit,
 }
 
@@ -360,9 +369,8 @@ Shown = Annotated[
 _NOT_SERVED = frozenset(
     {
         *("secret_key", "d1", "r2_bucket", "queue"),
-        *("analytics_engine", "ratelimit", "version_metadata", "workflow"),
-        *("hyperdrive", "vectorize", "ai", "ai_search", "ai_search_namespace", "images", "media"),
-        *("browser", "browser_rendering", "mtls_certificate", "secrets_store_secret"),
+        *("workflow", "hyperdrive", "vectorize", "ai", "ai_search", "ai_search_namespace"),
+        *("images", "media", "browser", "browser_rendering", "mtls_certificate"),
         *("send_email", "pipelines", "vpc_service", "vpc_network", "flagship", "messaging"),
         *("artifacts", "k2", "data_blob", "text_blob", "wasm_module", "tail_consumer"),
         *("tenant", "platform"),

@@ -9,17 +9,23 @@ from typing import Any
 from executor.bindings.assets import Assets
 from executor.bindings.base import Binding, Refused, Scope
 from executor.bindings.d1 import D1
+from executor.bindings.dataset import Dataset
 from executor.bindings.dispatch import Dispatch
 from executor.bindings.kv import Kv
+from executor.bindings.limiter import Limiter
 from executor.bindings.objects import Objects
+from executor.bindings.secret import Secret
 from executor.bindings.service import Service
 
 TYPES: dict[str, type[Binding]] = {
+    "analytics_engine": Dataset,
     "assets": Assets,
     "d1": D1,
     "dispatch_namespace": Dispatch,
     "durable_object_namespace": Objects,
     "kv_namespace": Kv,
+    "ratelimit": Limiter,
+    "secrets_store_secret": Secret,
     "service": Service,
 }
 

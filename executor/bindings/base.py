@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from msgspec import Raw
+from redis.asyncio import Redis
 
 from cloister.assets import SiteRef
 from cloister.assets.sites import Sites
 from cloister.limits import Limits
 from cloister.registry.objects import ObjectNamespaceView
 from cloister.registry.registry import Registry
+from cloister.registry.views import Bundle
 from executor.databases.asking import Questions
 from executor.egress.redirects import OutgoingRequest
 from executor.isolate.frames import Incoming
+from executor.points import Gathered
 from executor.streams import Streams
 
 
@@ -64,6 +67,18 @@ class Scope(Protocol):
     streams: Streams
     tally: Counter[str]
     """Operations of this invocation by kind of binding."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """The version that runs."""
+
+    @property
+    def valkey(self) -> Redis:
+        """What all executors count with."""
+
+    @property
+    def points(self) -> Gathered:
+        """Where data points wait to be written."""
 
     async def in_thread(self, function: Any, *arguments: Any, **options: Any) -> Any:
         """Run something that blocks."""

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from executor.isolate.workers.d1 import D1Database
+from executor.isolate.workers.dataset import AnalyticsEngineDataset
 from executor.isolate.workers.dispatching import DispatchNamespace
 from executor.isolate.workers.kv import KVNamespace
+from executor.isolate.workers.limiter import RateLimiter
 from executor.isolate.workers.objects import DurableObjectNamespace
+from executor.isolate.workers.secret import StoreSecret
 from executor.isolate.workers.services import Fetcher, Service
 from executor.isolate.workers.values import to_js_dicts
 
@@ -33,11 +36,14 @@ class Unavailable:
 
 
 BINDINGS: dict[str, Callable[[str], Any]] = {
+    "analytics_engine": AnalyticsEngineDataset,
     "assets": Fetcher,
     "d1": D1Database,
     "dispatch_namespace": DispatchNamespace,
     "durable_object_namespace": DurableObjectNamespace,
     "kv_namespace": KVNamespace,
+    "ratelimit": RateLimiter,
+    "secrets_store_secret": StoreSecret,
     "service": Service,
 }
 """What makes the tenant's side of a live binding, by its type."""

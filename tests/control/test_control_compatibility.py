@@ -36,6 +36,8 @@ OURS = [
     "GET P/versions/{}/content",
     "POST P/deployments/rollback",
     "GET A/workers/dispatch/hostnames",
+    "GET A/analytics_engine/datasets",
+    "GET A/analytics_engine/datasets/{}/points",
     *(f"{method} A/workers/dispatch/hostnames/{{}}" for method in ("GET", "PUT", "DELETE")),
     "DELETE K/{}/bulk",  # in a note
     f"GET {PATH}",
