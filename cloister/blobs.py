@@ -156,6 +156,12 @@ class Blobs:
             return _as_bytes(found.stream(min_chunk_size=PIECE_BYTES))
         return None
 
+    def size(self, key: str) -> int | None:
+        """A blob's length in bytes; None if there is none."""
+        with _translated():
+            return int(self._store.head(_checked(key))["size"])
+        return None
+
     def entries(self, kind: str) -> Iterator[tuple[str, float]]:
         """Every key of a kind, and when (epoch seconds) its blob was last written."""
         with _translated():

@@ -87,7 +87,19 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True, tag="poll"):
     task: str
 
 
-ToProcess = Run | Execute | Describe | Export | Import
+class Locate(msgspec.Struct, frozen=True, kw_only=True, tag="locate", omit_defaults=True):
+    """Where it was at that time (epoch milliseconds), or is now. Answered by :class:`Located`."""
+
+    at_ms: int | None = None
+
+
+class Restore(msgspec.Struct, frozen=True, kw_only=True, tag="restore"):
+    """Make it what it was there. Answered by :class:`Restored`."""
+
+    bookmark: str
+
+
+ToProcess = Run | Execute | Describe | Locate | Restore | Export | Import
 """What goes through the door. The key is then the name of a file beside the database."""
 
 Ask = ToProcess | Delete | Poll
@@ -135,6 +147,19 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, tag="described"):
     tables: int
 
 
+class Located(msgspec.Struct, frozen=True, kw_only=True, tag="located"):
+    """A moment in a database's history: a later one is greater."""
+
+    bookmark: str
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True, tag="restored"):
+    """It is what it was there; ``previous`` undoes that."""
+
+    bookmark: str
+    previous: str
+
+
 class Deleted(msgspec.Struct, frozen=True, tag="deleted"):
     """It is gone."""
 
@@ -148,6 +173,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True, tag="imported"):
 
     queries: int
     meta: Meta
+    bookmark: str = ""
 
 
 Kind = Literal["sql", "malformed", "timeout", "too_large", "overloaded", "missing", "lost"]
@@ -165,7 +191,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     message: str
 
 
-FromProcess = Results | Executed | Described | Exported | Imported | Failed
+FromProcess = Results | Executed | Described | Located | Restored | Exported | Imported | Failed
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, tag="task", omit_defaults=True):
@@ -202,7 +228,7 @@ class UnreadExecute(Execute, frozen=True, tag="execute"):
     texts: msgspec.Raw  # type: ignore[assignment]  # as above
 
 
-UnreadToProcess = UnreadRun | UnreadExecute | Describe | Export | Import
+UnreadToProcess = UnreadRun | UnreadExecute | Describe | Locate | Restore | Export | Import
 
 
 class UnreadJob(DatabaseJob, frozen=True, kw_only=True):

@@ -19,11 +19,14 @@ from control import (
     content,
     custom_hostnames,
     d1,
+    d1_time_travel,
+    d1_transfer,
     datasets,
     deployments,
     envelope,
     errors,
     fallback_origin,
+    graphql,
     hostnames,
     kv,
     kv_bulk,
@@ -83,6 +86,9 @@ NOUNS = (
     secret_stores,
     datasets,
     d1,
+    d1_time_travel,
+    d1_transfer,
+    graphql,
     plain,
     services,
     tails,
@@ -137,6 +143,7 @@ def create_app(
     app.register_blueprint(_api())
     app.register_blueprint(assets.uploads, url_prefix=API)
     app.register_blueprint(tails.connections, url_prefix=API)
+    app.register_blueprint(d1_transfer.files, url_prefix=API)
     app.register_blueprint(openapi.blueprint, url_prefix=API)
     openapi.install(app)
     app.register_blueprint(dashboard.blueprint)

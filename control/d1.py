@@ -1,5 +1,6 @@
 """D1 over REST: databases, and the statements that are run in them."""
 
+import contextlib
 from typing import Any, Literal
 
 import msgspec
@@ -140,6 +141,10 @@ class RawResult(msgspec.Struct, frozen=True, kw_only=True):
     meta: QueryMeta
 
 
+DESCRIBED = frozenset({"file_size", "num_tables"})
+"""Fields that only an executor knows."""
+
+FIELDS: fields.Query = {"fields": fields.Text()}
 LIST: fields.Query = {**fields.PAGES, "name": fields.Text()}
 
 
@@ -170,15 +175,21 @@ def list_all(account_id: str, page: int, per_page: int, name: str | None) -> Res
 
 
 @blueprint.get(ONE)
-@operation(Database)
-def get(account_id: str, database_id: str) -> Response:
-    """One database, with its size."""
+@operation(Database, query=FIELDS)
+def get(account_id: str, database_id: str, fields: str | None) -> Response:
+    """One database, with its size; of the ``fields`` named, where some are."""
     found = mine(account_id, database_id)
-    try:
-        described = ask(account_id, found.id, Describe(), Described)
-    except NotReady:
-        described = None
-    return envelope.success(_shape(found, described))
+    wanted = frozenset(fields.split(",")) if fields else frozenset(Database.__struct_fields__)
+    if unknown := sorted(wanted - {*Database.__struct_fields__}):
+        raise Refused(
+            MALFORMED_PARAMETER, f"There is no field {unknown[0][:64]!r}.", pointer="/fields"
+        )
+    described = None
+    if wanted & DESCRIBED:
+        with contextlib.suppress(NotReady):
+            described = ask(account_id, found.id, Describe(), Described)
+    shown = msgspec.to_builtins(_shape(found, described))
+    return envelope.success({name: value for name, value in shown.items() if name in wanted})
 
 
 @blueprint.put(ONE)

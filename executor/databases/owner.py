@@ -45,7 +45,7 @@ from cloister.errors import CloisterError, NotFound, NotReady
 from cloister.registry import Registry
 from cloister.settings import Settings
 from executor import doctor
-from executor.databases.files import EXPORT, FILES, IMPORT
+from executor.databases.files import EXPORT, FILES, IMPORT, PASSING
 from executor.databases.frames import decode_answer
 from executor.databases.process import Process, ProcessDied
 from executor.gate import Gate, Overloaded
@@ -96,6 +96,8 @@ class Databases:
         self._home = ""
         self._without: frozenset[str] | None = None
         self._open: OrderedDict[str, Process] = OrderedDict()
+        self._accounts: dict[str, str] = {}
+        """Whose the open ones are."""
         self._used_s: dict[str, float] = {}
         self._busy: set[str] = set()
         self._closing: dict[str, asyncio.Task[None]] = {}
@@ -204,6 +206,8 @@ class Databases:
         id_ = job.database
         process = self._open.get(id_)
         if process is not None and not process.ended.is_set():
+            if self._accounts[id_] != job.account:
+                raise NotFound(f"The database {id_} could not be found")
             self._open.move_to_end(id_)
             return process
         if (closing := self._closing.get(id_)) is not None:
@@ -214,6 +218,7 @@ class Databases:
         directory = await self._in_thread(self._prepare, id_)
         process = await Process.start(directory, without, self._settings.sandbox_ids)
         self._open[id_] = process
+        self._accounts[id_] = job.account
         self._used_s[id_] = time.monotonic()
         return process
 
@@ -240,6 +245,7 @@ class Databases:
 
     def _close_later(self, id_: str) -> "asyncio.Task[None]":
         process = self._open.pop(id_)
+        self._accounts.pop(id_, None)
         self._used_s.pop(id_, None)
         task = asyncio.get_running_loop().create_task(process.close())
         self._closing[id_] = task
@@ -336,7 +342,7 @@ class Databases:
         directory = self._directory / id_
         directory.mkdir(mode=0o700, exist_ok=True)
         for entry in directory.iterdir():
-            if entry.name not in FILES or entry.name in (EXPORT, IMPORT):
+            if entry.name not in FILES or entry.name in PASSING:
                 entry.unlink()
         return directory
 

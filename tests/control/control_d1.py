@@ -17,8 +17,26 @@ from cloister.databases import (
     encode_outcome,
 )
 from cloister.registry import Registry
-from executor.databases.cell.connection import Database
+from executor.databases.cell.connection import Database, Refused
+from executor.databases.cell.history import History
 from executor.databases.cell.main import answer
+
+
+class NoHistory(History):
+    """Remembers one moment, and does not go there."""
+
+    bookmark = "now"
+
+    def __init__(self) -> None:
+        """Of nothing."""
+
+    def bookmark_at(self, at_ms: int | None) -> str:
+        return "now" if at_ms is None else f"at {at_ms}"
+
+    def restore(self, bookmark: str) -> str:
+        if bookmark == "bad":
+            raise Refused("sql", "Invalid bookmark: 'bad'.")
+        return "now"
 
 
 class FakeDatabases:
@@ -50,4 +68,4 @@ class FakeDatabases:
             case question:
                 if job.database not in self._open:
                     self._open[job.database] = Database(":memory:")
-                return answer(self._open[job.database], question)
+                return answer(self._open[job.database], question, NoHistory())

@@ -40,6 +40,8 @@ OURS = [
     "GET A/analytics_engine/datasets/{}/points",
     *(f"{method} A/workers/dispatch/hostnames/{{}}" for method in ("GET", "PUT", "DELETE")),
     "DELETE K/{}/bulk",  # in a note
+    "GET A/d1/database/{}/export/{}",
+    "PUT A/d1/database/{}/import/{}",
     f"GET {PATH}",
 ]
 

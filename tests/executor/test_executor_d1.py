@@ -40,6 +40,7 @@ from cloister.databases import (
 )
 from cloister.mailbox import wait_for
 from cloister.messages import encode, reply_list
+from executor.databases.files import FILES, PASSING
 
 FOREVER = "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c"
 
@@ -233,9 +234,11 @@ def test_a_delete_ends_the_process_and_removes_the_files(shared: House, database
 
 
 def test_another_accounts_database_is_missing(shared: House, database: str) -> None:
-    """Even to whoever knows its id."""
+    """Even to whoever knows its id, and while it is open."""
     assert failed(shared, database, Describe(), account="b" * 32).kind == "missing"
     assert failed(shared, database, Delete(), account="b" * 32).kind == "missing"
+    assert isinstance(ask(shared, database, Describe()), Described)
+    assert failed(shared, database, Describe(), account="b" * 32).kind == "missing"
     assert isinstance(ask(shared, database, Describe()), Described)
 
 
@@ -267,10 +270,8 @@ def test_an_export_and_its_import(shared: House, database: str) -> None:
     assert isinstance(bad, Failed)
     assert 'near "NOPE"' in bad.message
     assert run(shared, other, "SELECT count(*) FROM t") == [[[2]]]
-    assert {path.name for path in (shared.directory / "d1" / other).iterdir()} <= {
-        "db.sqlite",
-        "db.sqlite-wal",
-    }
+    there = {path.name for path in (shared.directory / "d1" / other).iterdir()}
+    assert there <= {*FILES} - {*PASSING}
     assert failed(shared, database, Poll(task="nope")).kind == "missing"
 
 

@@ -27,7 +27,7 @@ META = Meta(
 )  # fmt: skip
 
 
-def answer(database: object, ask: object) -> FromProcess:
+def answer(database: object, ask: object, history: object) -> FromProcess:
     """Inside: run the code; ``result`` is the answer."""
     assert isinstance(ask, Run)
     import ctypes

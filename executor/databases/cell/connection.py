@@ -4,7 +4,7 @@ import re
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -74,6 +74,8 @@ class Database:
     """SQLite, within the :mod:`rules`."""
 
     def __init__(self, path: str) -> None:
+        self.on_settled: Callable[..., None] = _nothing
+        """Told at the end of each transaction whether it ``is_committed``."""
         self._own = True
         self._changed_schema = False
         self._changed_settings = False
@@ -91,6 +93,11 @@ class Database:
         for pragma in PRAGMAS:
             self._ask(f"PRAGMA {pragma}")
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For what is our own."""
+        return self._connection
+
     def close(self) -> None:
         """Close it in order: the log is emptied into the database."""
         self._connection.close()
@@ -100,7 +107,7 @@ class Database:
         query = (
             "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         )
-        return Described(size_bytes=self._size_bytes(), tables=self._ask(query)[0][0])
+        return Described(size_bytes=self.size_bytes, tables=self._ask(query)[0][0])
 
     def run(self, ask: Run, seconds: float) -> Results:
         """Run statements within so long.
@@ -149,15 +156,18 @@ class Database:
         """
         self._ask("BEGIN")
         self._deadline_s = time.monotonic() + seconds
+        is_committed = False
         try:
             yield
             with _translated(""):
                 self._ask("COMMIT")
+            is_committed = True
         finally:
             self._deadline_s = float("inf")
             if self._connection.in_transaction:
                 self._ask("ROLLBACK")
             self._restore()
+            self.on_settled(is_committed=is_committed)
 
     def execute(self, statement: Statement, left_bytes: int = RESULT_BYTES) -> tuple[Result, int]:
         """Run one statement of a transaction. Also given is how many bytes its rows count.
@@ -198,7 +208,7 @@ class Database:
             changes=changes,
             last_row_id=self._ask("SELECT last_insert_rowid()")[0][0],
             changed_db=changes > 0 or self._changed_schema,
-            size_bytes=self._size_bytes(),
+            size_bytes=self.size_bytes,
             rows_read=rows,
             rows_written=changes,
         )
@@ -227,7 +237,9 @@ class Database:
         """What we ourselves want to know or do."""
         return self._connection.execute(sql).fetchall()
 
-    def _size_bytes(self) -> int:
+    @property
+    def size_bytes(self) -> int:
+        """Of the database, without its log."""
         pages: int = self._ask("PRAGMA page_count")[0][0]
         return pages * PAGE_BYTES
 
@@ -256,6 +268,10 @@ class Database:
 
     def _is_late(self) -> int:
         return time.monotonic() > self._deadline_s
+
+
+def _nothing(*, is_committed: bool) -> None:
+    """Nobody wants to know."""
 
 
 def _statements(ask: Run) -> list[Statement]:

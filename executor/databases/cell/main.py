@@ -24,12 +24,19 @@ from cloister.databases import (
     Failed,
     FromProcess,
     Import,
+    Imported,
+    Locate,
+    Located,
+    Restore,
+    Restored,
+    Results,
     Run,
     ToProcess,
 )
 from executor import sandbox
 from executor.databases.cell import dump
 from executor.databases.cell.connection import Database, Refused
+from executor.databases.cell.history import History
 from executor.databases.files import DATABASE, FILES
 from executor.databases.frames import HEADER_BYTES, encode_answer
 from executor.sandbox import database as wall
@@ -63,8 +70,14 @@ class OwnBlock(users.Block):
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    door, database = enclosed(parser().parse_args(arguments), lambda: Database(DATABASE))
-    serve(door, database)
+    name = Path.cwd().name
+    door, opened = enclosed(parser().parse_args(arguments), lambda: _opened(name))
+    serve(door, *opened)
+
+
+def _opened(name: str) -> tuple[Database, History]:
+    database = Database(DATABASE)
+    return database, History(database, name)
 
 
 def enclosed(
@@ -127,26 +140,31 @@ def _watch(first: int) -> NoReturn:
     os._exit(code if code >= 0 else SIGNALLED - code)
 
 
-def serve(door: socket.socket, database: Database) -> NoReturn:
+def serve(door: socket.socket, database: Database, history: History) -> NoReturn:
     """Say that the database is open, with an empty frame, and do what is asked until the door
     closes."""
     door.sendall(bytes(HEADER_BYTES))
     while (frame := receive(door)) is not None:
-        door.sendall(encode_answer(answered(database, frame)))
+        door.sendall(encode_answer(answered(database, history, frame)))
+        history.keep()
+    history.close()
     database.close()
     os._exit(0)
 
 
-def answered(database: Database, frame: bytes) -> FromProcess:
+def answered(database: Database, history: History, frame: bytes) -> FromProcess:
     """What a question is answered, which may be none: nobody has read it before."""
     try:
         ask = _decode(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MemoryError):
         return Failed(kind="malformed", message="That is no query.")
-    return answer(database, ask)
+    found = answer(database, ask, history)
+    if isinstance(found, Results | Imported):
+        found = msgspec.structs.replace(found, bookmark=history.bookmark)
+    return found
 
 
-def answer(database: Database, ask: ToProcess) -> FromProcess:
+def answer(database: Database, ask: ToProcess, history: History) -> FromProcess:
     """Do one thing."""
     try:
         match ask:
@@ -154,6 +172,10 @@ def answer(database: Database, ask: ToProcess) -> FromProcess:
                 return database.run(ask, QUERY_S)
             case Execute():
                 return database.execute_each(ask, QUERY_S)
+            case Locate(at_ms=at_ms):
+                return Located(bookmark=history.bookmark_at(at_ms))
+            case Restore(bookmark=bookmark):
+                return Restored(bookmark=bookmark, previous=history.restore(bookmark))
             case Describe():
                 return database.describe()
             case Export():
