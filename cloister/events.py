@@ -8,6 +8,7 @@ import msgspec
 
 SCHEDULED = "scheduled"
 TAIL = "tail"
+QUEUE = "queue"
 
 MAX_EVENT_BYTES = 1024 * 1024
 """Longest event."""
@@ -33,3 +34,28 @@ class Tailed(msgspec.Struct, frozen=True):
     """The event of ``tail()``: records of other workers, each a map of plain values."""
 
     items: list[msgspec.Raw]
+
+
+class QueueMessage(msgspec.Struct, frozen=True, array_like=True):
+    """A message. ``timestamp`` is when it was sent, in epoch milliseconds."""
+
+    id: str
+    timestamp: int
+    attempts: int
+    content_type: str
+    body: bytes
+
+
+class QueueBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """The event of ``queue()``. Answered by a :class:`QueueVerdict`."""
+
+    queue: str
+    messages: list[QueueMessage]
+
+
+class QueueVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the messages of a batch, by their ids. Those that are not named are wanted
+    again, as are those of ``retries``, in so many seconds."""
+
+    acks: list[str] = []
+    retries: dict[str, int | None] = {}

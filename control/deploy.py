@@ -106,6 +106,10 @@ class Surroundings:
         """See :class:`bindings.World`."""
         return house().registry.secret_stores.exists(self.namespace.account_id, store_id, name)
 
+    def queue_exists(self, name: str) -> bool:
+        """See :class:`bindings.World`."""
+        return house().registry.queues.find(self.namespace.account_id, name) is not None
+
     def namespace_exists(self, name: str) -> bool:
         """See :class:`bindings.World`."""
         if not is_plain(self.namespace.name):

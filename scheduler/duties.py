@@ -1,9 +1,11 @@
 """All duties. A new one is a module of its own and a row here."""
 
 import asyncio
+import math
 
 from cloister.collection import collect
 from cloister.r2_store import R2Store
+from scheduler import queues
 from scheduler.duty import Duty
 from scheduler.house import House
 
@@ -19,6 +21,9 @@ async def sweep_buckets(house: House) -> None:
 
 
 DUTIES: tuple[Duty, ...] = (
+    # As long as this scheduler is at work: waiting for a tick would be slow.
+    Duty(name="queues", interval_s=1, longest_s=math.inf, work=queues.deliver),
+    Duty(name="old_messages", interval_s=60, longest_s=600, work=queues.expire),
     Duty(name="blobs", interval_s=3_600, longest_s=1_800, work=collect_blobs),
     Duty(name="buckets", interval_s=600, longest_s=1_800, work=sweep_buckets),
 )

@@ -59,7 +59,9 @@ def next_batch(work: Work, queue: Queue, consumer: QueueConsumer) -> list[QueueM
     """The messages of the next delivery, or none, and then ``deliver_at`` is when to look again."""
     now = now_ms()
     mine = QueueDelivery.queue_id == queue.id
-    work.execute(delete(QueueDelivery).where(mine, QueueDelivery.until <= now))
+    lost = select(QueueDelivery.id).where(mine, QueueDelivery.until <= now)
+    for delivery_id in work.scalars(lost).all():
+        give_back(work, queue.id, delivery_id, now)
     running = select(func.count(), func.min(QueueDelivery.until)).where(mine)
     count, first_over = work.execute(running).one()
     if count >= (consumer.max_concurrency or CONCURRENCY):
@@ -84,13 +86,22 @@ def _fitting(rows: list[QueueMessage]) -> list[QueueMessage]:
     return rows
 
 
-def lease_rows(
-    work: Work, rows: Sequence[QueueMessage], lease: str, until: int
-) -> list[MessageView]:
+def lease_rows(rows: Sequence[QueueMessage], lease: str, until: int) -> list[MessageView]:
+    """Take messages."""
     for row in rows:
         row.lease, row.visible_at, row.attempts = lease, until, row.attempts + 1
-    work.flush()
     return [message_view(row, lease=f"{row.number}.{lease}") for row in rows]
+
+
+def give_back(work: Work, queue_id: str, delivery_id: str, at: int) -> None:
+    """End a delivery of which nobody knows whether it reached a worker: its messages can be taken
+    from then on, as if nobody had taken them."""
+    work.execute(delete(QueueDelivery).where(QueueDelivery.id == delivery_id))
+    work.execute(
+        update(QueueMessage)
+        .where(QueueMessage.queue_id == queue_id, QueueMessage.lease == delivery_id)
+        .values(lease=None, visible_at=at, attempts=QueueMessage.attempts - 1)
+    )
 
 
 def settle_leases(

@@ -20,6 +20,7 @@ from cloister.registry.models import Namespace, Script
 from cloister.registry.names import new_id
 from cloister.registry.queue_leases import (
     drop_rows,
+    give_back,
     lease_rows,
     locked,
     message_rows,
@@ -116,7 +117,8 @@ class Messages:
         with self._database.write() as work:
             queue, consumer = locked(work, queue_id)
             rows = takeable(work, queue, consumer, limit)
-            taken = lease_rows(work, rows[:limit], new_id(), now_ms() + visibility_ms)
+            taken = lease_rows(rows[:limit], new_id(), now_ms() + visibility_ms)
+            work.flush()
             queue.deliver_at = next_at(work, queue_id)
         return taken
 
@@ -192,7 +194,8 @@ class Messages:
                 return None
             id_, until = new_id(), now_ms() + LEASE_MS
             work.add(QueueDelivery(id=id_, queue_id=queue_id, until=until))
-            messages = lease_rows(work, rows, id_, until)
+            messages = lease_rows(rows, id_, until)
+            work.flush()
             queue.deliver_at = next_at(work, queue_id)
             place = work.execute(
                 select(Namespace.name, Script.name)
@@ -225,11 +228,22 @@ class Messages:
     ) -> Settled | None:
         """A delivery is over: settle its messages, by leases. None if the queue is gone."""
         with self._database.write() as work:
-            work.execute(delete(QueueDelivery).where(QueueDelivery.id == delivery.id))
             try:
-                return settle_leases(work, delivery.queue_id, acks, retries)
+                locked(work, delivery.queue_id)
             except NotFound:
                 return None
+            work.execute(delete(QueueDelivery).where(QueueDelivery.id == delivery.id))
+            return settle_leases(work, delivery.queue_id, acks, retries)
+
+    def give_back(self, delivery: Delivery, delay_ms: int) -> None:
+        """The platform failed a delivery, which is no attempt: have it made again, later."""
+        with self._database.write() as work:
+            try:
+                queue, _ = locked(work, delivery.queue_id)
+            except NotFound:
+                return
+            give_back(work, queue.id, delivery.id, now_ms() + delay_ms)
+            queue.deliver_at = next_at(work, queue.id)
 
     def expire(self, limit: int = 100) -> int:
         """Delete some of what is older than its queue keeps; how many queues had any."""

@@ -22,7 +22,7 @@ from control.errors import (
     VALIDATION_FAILED,
     Refused,
 )
-from control.rules import dispatch, names, objects, resources
+from control.rules import dispatch, names, objects, queues, resources
 
 TEXT_BYTES = 5 * 1024
 MAX_VARIABLES = 128
@@ -39,6 +39,9 @@ class World(Protocol):
 
     def database_exists(self, database_id: str) -> bool:
         """Whether the account has this D1 database."""
+
+    def queue_exists(self, name: str) -> bool:
+        """Whether the account has this queue."""
 
     def stored_secret_exists(self, store_id: str, name: str) -> bool:
         """Whether the account has this store, with a secret of this name for Workers in it."""
@@ -141,6 +144,8 @@ def check_targets(world: World, uploaded: list[Binding]) -> None:
                 "Make it over the API, or let wrangler create it.",
                 pointer=f"/bindings/{index}/database_id",
             )
+        if item["type"] == "queue":
+            queues.check(world, item, f"/bindings/{index}")
         if item["type"] == "secrets_store_secret":
             resources.check_secret(world, item, f"/bindings/{index}")
         if item["type"] == "dispatch_namespace":
@@ -333,6 +338,7 @@ _FIELDS: dict[str, Callable[[Binding, str], Binding]] = {
     "json": _json,
     "kv_namespace": _kv_namespace,
     "d1": _d1,
+    "queue": queues.queue,
     "service": _service,
     "dispatch_namespace": _dispatch_namespace,
     "durable_object_namespace": objects.binding,
@@ -368,7 +374,7 @@ Shown = Annotated[
 
 _NOT_SERVED = frozenset(
     {
-        *("secret_key", "d1", "r2_bucket", "queue"),
+        *("secret_key", "d1", "r2_bucket"),
         *("workflow", "hyperdrive", "vectorize", "ai", "ai_search", "ai_search_namespace"),
         *("images", "media", "browser", "browser_rendering", "mtls_certificate"),
         *("send_email", "pipelines", "vpc_service", "vpc_network", "flagship", "messaging"),

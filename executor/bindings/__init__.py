@@ -14,6 +14,7 @@ from executor.bindings.dispatch import Dispatch
 from executor.bindings.kv import Kv
 from executor.bindings.limiter import Limiter
 from executor.bindings.objects import Objects
+from executor.bindings.queue import Queue
 from executor.bindings.secret import Secret
 from executor.bindings.service import Service
 
@@ -24,6 +25,7 @@ TYPES: dict[str, type[Binding]] = {
     "dispatch_namespace": Dispatch,
     "durable_object_namespace": Objects,
     "kv_namespace": Kv,
+    "queue": Queue,
     "ratelimit": Limiter,
     "secrets_store_secret": Secret,
     "service": Service,

@@ -1,5 +1,6 @@
 """Running one handler and sending what comes of it: exactly one response, whatever it does."""
 
+import asyncio
 import inspect
 from types import CoroutineType
 from typing import Any
@@ -90,7 +91,11 @@ class Answer:
         argument = event.argument(frame.event)
         handler = self._handlers.find(frame.entrypoint, frame.handler, ctx, self._env)
         try:
-            value = event.value(argument, await _result(handler(argument, self._env, ctx)))
+            returned = await _result(handler(argument, self._env, ctx))
+            if event.rescued and event.waits and not await _went_well(self._invocation.background):
+                value = event.rescued(argument)  # what failed is told where it is waited for
+            else:
+                value = event.value(argument, returned)
         except BaseException as error:
             if event.rescued is None:
                 raise
@@ -136,3 +141,10 @@ class Answer:
 async def _result(value: Any) -> Any:
     is_awaitable = type(value) is CoroutineType or inspect.isawaitable(value)
     return await value if is_awaitable else value
+
+
+async def _went_well(background: set[asyncio.Future[Any]]) -> bool:
+    """Wait until all of it is over; whether none of it failed."""
+    while pending := {task for task in background if not task.done()}:
+        await asyncio.wait(pending)
+    return all(not task.cancelled() and task.exception() is None for task in background)

@@ -13,6 +13,7 @@ from executor.isolate.workers.dispatching import DispatchNamespace
 from executor.isolate.workers.kv import KVNamespace
 from executor.isolate.workers.limiter import RateLimiter
 from executor.isolate.workers.objects import DurableObjectNamespace
+from executor.isolate.workers.queues import Queue
 from executor.isolate.workers.secret import StoreSecret
 from executor.isolate.workers.services import Fetcher, Service
 from executor.isolate.workers.values import to_js_dicts
@@ -42,6 +43,7 @@ BINDINGS: dict[str, Callable[[str], Any]] = {
     "dispatch_namespace": DispatchNamespace,
     "durable_object_namespace": DurableObjectNamespace,
     "kv_namespace": KVNamespace,
+    "queue": Queue,
     "ratelimit": RateLimiter,
     "secrets_store_secret": StoreSecret,
     "service": Service,

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cloister.events import SCHEDULED, TAIL, Scheduled
+from cloister.events import QUEUE, SCHEDULED, TAIL, Scheduled
+from executor.isolate.workers.queues import batch_of, failed_verdict, verdict
 from executor.isolate.workers.scheduled import ScheduledController
 from executor.isolate.workers.values import to_js_dicts
 
@@ -22,11 +23,14 @@ class Event(NamedTuple):
         value: what is answered, plain data, from that argument and what the handler returned.
         rescued: what is answered if the handler raised, from that argument; the failure is in the
             record all the same. Without it, the failure is the answer.
+        waits: what the handler has left for later is over before anything is answered; if some of
+            it failed, ``rescued`` is the answer.
     """
 
     argument: Callable[[bytes], Any]
     value: Callable[[Any, Any], Any]
     rescued: Callable[[Any], Any] | None = None
+    waits: bool = False
 
 
 def _nothing(_argument: Any, _returned: Any) -> None:
@@ -38,6 +42,7 @@ _plain = msgspec.msgpack.Decoder().decode
 
 EVENTS: dict[str, Event] = {
     SCHEDULED: Event(lambda event: ScheduledController(_scheduled(event)), _nothing),
+    QUEUE: Event(batch_of, verdict, failed_verdict, waits=True),
     TAIL: Event(lambda event: to_js_dicts(_plain(event)["items"]), _nothing),
 }
 """By handler. What is not in here is refused."""

@@ -289,3 +289,24 @@ def test_who_delivers_is_told(api: httpx.Client, queue: str, valkey: Any) -> Non
         listener.get_message(timeout=5)
         assert api.post(f"{queue}/messages", json={"body": 1}).is_success
         assert listener.get_message(timeout=5)["data"] == b""
+
+
+def test_bindings_need_their_queue(api: httpx.Client, queue: str, upload: Upload) -> None:
+    """A queue of the account, or the upload is refused and nothing changes. Who is bound is
+    shown."""
+    good = {"type": "queue", "name": "JOBS", "queue_name": "jobs", "delivery_delay": 5}
+    for wrong, refusal in (
+        ({"queue_name": "none"}, (404, 11000)),
+        ({"queue_name": None}, (400, 10021)),
+        ({"delivery_delay": 86_401}, (400, 10021)),
+        ({"delivery_delay": "5"}, (400, 10021)),
+    ):
+        assert fault(upload("sender", bindings=[good | wrong])) == refusal
+    assert api.get(queue).json()["result"]["producers"] == []
+    assert upload("sender", bindings=[good]).is_success
+    shown = api.get(queue).json()["result"]
+    assert shown["producers_total_count"] == 1
+    assert shown["producers"][0]["script"] == "sender"
+    settings = f"/workers/dispatch/namespaces/{NAMESPACE}/scripts/sender/settings"
+    assert api.get(settings).json()["result"]["bindings"] == [good]
+    assert fault(api.delete(queue)) == (409, 11005)

@@ -161,7 +161,8 @@ def test_a_batch_of_large_messages_is_smaller(
 def test_a_lost_delivery_comes_again(
     registry: Registry, queue: QueueView, consume: Consume, clock: Clock
 ) -> None:
-    """A delivery that nobody looks after ends after a while; one that is looked after does not."""
+    """A delivery that nobody looks after ends after a while; one that is looked after does not. That
+    it was lost, or failed by the platform, is no attempt."""
     messages = registry.queues.messages
     consume(**AT_ONCE)
     send(registry, queue, "a")
@@ -175,11 +176,17 @@ def test_a_lost_delivery_comes_again(
     assert messages.due(9) == [queue.id]
     second = messages.take(queue.id)
     assert second is not None
-    assert (second.messages[0].id, second.messages[0].attempts) == (first.messages[0].id, 2)
+    assert (second.messages[0].id, second.messages[0].attempts) == (first.messages[0].id, 1)
     late = messages.conclude(first, [first.messages[0].lease], {})
     assert late is not None
     assert late.acked == 0
-    done = messages.conclude(second, [second.messages[0].lease], {})
+    messages.give_back(second, 1_000)
+    assert messages.take(queue.id) is None
+    clock.now_ms += 1_000
+    third = messages.take(queue.id)
+    assert third is not None
+    assert third.messages[0].attempts == 1
+    done = messages.conclude(third, [third.messages[0].lease], {})
     assert done is not None
     assert done.acked == 1
 
@@ -188,7 +195,7 @@ def test_what_fails_too_often(
     registry: Registry, account: str, queue: QueueView, consume: Consume, clock: Clock
 ) -> None:
     """After ``max_retries`` a message goes to the dead letter queue, which is made for that;
-    without one it is gone. So it is, too, if it never came back."""
+    without one it is gone."""
     messages = registry.queues.messages
     consume("dead", max_retries=1, retry_delay_s=7, **AT_ONCE)
     dead = registry.queues.find(account, "dead")
@@ -207,10 +214,27 @@ def test_what_fails_too_often(
     assert (buried.body, buried.attempts) == (b"bad", 1)
 
     consume(max_retries=0, **AT_ONCE)
+    send(registry, queue, "worse")
+    last = messages.take(queue.id)
+    assert last is not None
+    messages.conclude(last, [], {last.messages[0].lease: Retry()})
+    assert messages.metrics(queue.id).count == 0
+
+
+def test_what_is_pulled_and_never_answered_for(
+    registry: Registry, queue: QueueView, clock: Clock
+) -> None:
+    """That a lease ended is an attempt, where it was the consumer's own."""
+    messages = registry.queues.messages
+    settings = ConsumerSettings(max_retries=1)
+    new = NewConsumer(script_id=None, dead_letter_queue=None, settings=settings)
+    registry.queues.add_consumer(queue, new)
     send(registry, queue, "silent")
-    assert messages.take(queue.id) is not None
-    clock.now_ms += queue_messages.LEASE_MS
-    assert messages.take(queue.id) is None
+    for attempt in (1, 2):
+        (taken,) = messages.pull(queue.id, 9, 1_000)
+        assert taken.attempts == attempt
+        clock.now_ms += 1_000
+    assert messages.pull(queue.id, 9, 1_000) == []
     assert messages.metrics(queue.id).count == 0
 
 
