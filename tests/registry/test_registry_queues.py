@@ -161,8 +161,8 @@ def test_a_batch_of_large_messages_is_smaller(
 def test_a_lost_delivery_comes_again(
     registry: Registry, queue: QueueView, consume: Consume, clock: Clock
 ) -> None:
-    """A delivery that nobody looks after ends after a while; one that is looked after does not. That
-    it was lost, or failed by the platform, is no attempt."""
+    """A delivery that nobody looks after ends after a while; one that is looked after does not.
+    That it was lost, or failed by the platform, is no attempt."""
     messages = registry.queues.messages
     consume(**AT_ONCE)
     send(registry, queue, "a")
