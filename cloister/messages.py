@@ -81,6 +81,7 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     namespace: str
     script: str
     parameters: dict[str, Any] = {}
+    entrypoint: str | None = None
 
 
 class ObjectCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -105,9 +106,10 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request to one worker version, or one event (see ``cloister.publishing``).
 
     ``deadline`` is the wall clock in epoch seconds after which nobody waits. ``limits`` are the
-    effective ones, complete. ``args`` is the free-form object of the dispatch call; ``cf`` is set
-    only in trusted namespaces. An ``event`` is msgpack, its shape given by the ``handler``, and is
-    answered with :class:`Returned` or :class:`Failure`; with an empty ``reply_to`` with neither.
+    effective ones, complete. ``args`` is the free-form object of the dispatch call, the worker's
+    ``ctx.props``; ``cf`` is set only in trusted namespaces. An ``event`` is msgpack, its shape
+    given by the ``handler``, and is answered with :class:`Returned` or :class:`Failure`; with an
+    empty ``reply_to`` with neither.
     """
 
     id: str

@@ -31,7 +31,7 @@ from control.errors import (
     translated,
 )
 from control.house import house
-from control.rules import annotations, bindings, metadata, modules, tail_consumers
+from control.rules import annotations, bindings, metadata, modules, services, tail_consumers
 
 SLACK_BYTES = 1024 * 1024
 """What an upload may have on top of its modules: metadata and the parts' headers."""
@@ -140,11 +140,18 @@ class Surroundings:
         consumers = had.settings.get("tail_consumers", []) if had else []
         tail_consumers.check(self, said.kept.get("tail_consumers", []), consumers)
 
-    def service_exists(self, script: str) -> bool:
-        """See :class:`bindings.World`."""
-        if script == self.script:
-            return True
-        return house().registry.resolve(self.namespace.name, script) is not None
+    def service(self, script: str) -> services.Target | None:
+        """See :class:`services.World`. A token of one namespace means a Worker of that."""
+        own = self.namespace.name
+        plain = plain_namespace(self.namespace.account_id)
+        for place in (plain, own) if g.token.namespace is None else (own,):
+            if (place, script) == (own, self.script):
+                return services.Target(is_plain=False, entrypoints=None)
+            if (found := house().registry.resolve(place, script)) is not None:
+                bundle = house().registry.bundle(found.version)
+                named = frozenset(bundle.handlers) if bundle else None
+                return services.Target(is_plain=place != own, entrypoints=named)
+        return None
 
 
 def receive() -> Upload:

@@ -40,7 +40,12 @@ async def terms(names: Names, caller: Bundle, asked: Dispatched) -> tuple[Route,
 
 def _outbound(plain: str, asked: Dispatched, rule: OutboundRule | None) -> Outbound | None:
     if asked.outbound is not None:
-        return Outbound(namespace=plain, script=asked.outbound, parameters=asked.parameters)
+        return Outbound(
+            namespace=plain,
+            script=asked.outbound,
+            parameters=asked.parameters,
+            entrypoint=asked.outbound_entrypoint,
+        )
     if unknown := set(asked.parameters) - set(rule.parameters if rule else ()):
         listed = ", ".join(sorted(unknown))[:200]
         raise Refused("ValueError", f"Outbound parameters not declared: {listed}.")

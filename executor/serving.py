@@ -15,8 +15,10 @@ from msgspec import Raw
 from redis.asyncio import Redis
 
 from cloister.assets.sites import Sites
+from cloister.limits import NO_LIMITS
 from cloister.messages import Outbound
 from cloister.outcomes import Outcome
+from cloister.registry.names import plain_namespace
 from cloister.registry.objects import ObjectNamespaceView
 from cloister.registry.registry import Registry
 from cloister.registry.views import Bundle, NamespaceView, Route
@@ -24,7 +26,7 @@ from cloister.settings import Settings
 from executor import dispatching
 from executor.bindings import Binding, Refused, assets, open_binding
 from executor.bindings.asked import body_of, read_request, read_stream
-from executor.bindings.base import Dispatched, ObjectTarget
+from executor.bindings.base import Called, Dispatched, ObjectTarget
 from executor.budget import INVOCATION_BYTES, Budget, OverBudget
 from executor.databases.asking import Questions
 from executor.egress.client import Client
@@ -264,7 +266,7 @@ class Server:
         route = await self._host.route(through.namespace, through.script)
         if route is None:
             raise FetchRefused("The outbound worker of this namespace is missing.")
-        return await self._ask(route, request, entrypoint=None, props={})
+        return await self._ask(route, request, entrypoint=through.entrypoint, props={})
 
     async def _incoming(self, response: FetchedResponse) -> frames.Incoming:
         """What the isolate gets: a short body at once, any other as a stream."""
@@ -337,11 +339,24 @@ class Server:
         lists = HostRules(allow=tuple(own.egress_allow), deny=tuple(own.egress_deny))
         return frozenset({*self._run.work.rules, lists})
 
-    async def _callee(self, script: str) -> Route:
-        route = await self._host.route(self._run.work.namespace, script)
+    async def _callee(self, called: Called) -> tuple[Route, Terms | None]:
+        """A platform's own Worker fetches for itself, not through its caller's outbound worker."""
+        own, terms = self._run.work.namespace, None
+        place = plain_namespace(self._bundle.account_id) if called.is_plain else own
+        if place != own:
+            terms = Terms(limits=NO_LIMITS, outbound=None)
+        route = await self._host.route(place, called.script)
         if route is None:
             raise Refused("Error", "Worker not found.")
-        return route
+        return route, terms
+
+    async def _file(self, route: Route, request: OutgoingRequest) -> frames.Incoming | None:
+        """What another worker's assets answer. None: its code does."""
+        found = await assets.of_worker(route, request, self.sites, self.streams)
+        if found is not None:
+            self.count()
+            self.end(request.method, request.url, found.status, 0)
+        return found
 
     # What bindings use:
 
@@ -372,24 +387,27 @@ class Server:
             raise Refused("SubrequestLimit", "Too many subrequests.")
         record.subrequest_count += 1
 
-    async def fetch_worker(
-        self, script: str, request: OutgoingRequest, *, entrypoint: str | None, props: Any
-    ) -> frames.Incoming:
-        """Send a request to another worker of the namespace."""
-        route = await self._callee(script)
-        if entrypoint is None:
-            found = await assets.of_worker(route, request, self.sites, self.streams)
-            if found is not None:
-                self.count()
-                self.end(request.method, request.url, found.status, 0)
-                return found
-        answer, sink = await self._ask(route, request, entrypoint=entrypoint, props=props)
+    async def fetch_worker(self, called: Called, request: OutgoingRequest) -> frames.Incoming:
+        """Send a request to another worker."""
+        route, terms = await self._callee(called)
+        found = None
+        if called.entrypoint is None:
+            found = await self._file(route, request)
+        if found is not None:
+            return found
+        answer, sink = await self._ask(
+            route, request, entrypoint=called.entrypoint, props=called.props, terms=terms
+        )
         return self._shown(request, answer, sink)
 
     async def dispatch(self, asked: Dispatched, request: OutgoingRequest) -> frames.Incoming:
         """Send a request to a worker of a dispatch namespace of the account."""
         route, terms = await dispatching.terms(self._host, self._bundle, asked)
-        answer, sink = await self._ask(route, request, entrypoint=None, props={}, terms=terms)
+        if (found := await self._file(route, request)) is not None:
+            return found
+        answer, sink = await self._ask(
+            route, request, entrypoint=None, props=asked.args, terms=terms
+        )
         return self._shown(request, answer, sink)
 
     def _shown(
@@ -403,16 +421,23 @@ class Server:
             stream=None if answer.end else self.streams.open(sink),
         )
 
-    async def call_worker(
-        self, script: str, method: str, arguments: Raw, *, entrypoint: str | None, props: Any
-    ) -> Any:
-        """Call a method of another worker of the namespace."""
-        route = await self._callee(script)
-        self.count()
+    async def call_worker(self, called: Called, method: str, arguments: Raw) -> Any:
+        """Call a method of another worker."""
+        route, terms = await self._callee(called)
         invoke = frames.Invoke(
-            handler=method, entrypoint=entrypoint, arguments=arguments, props=props
+            handler=method, entrypoint=called.entrypoint, arguments=arguments, props=called.props
         )
-        sink = await self._start_callee(route, invoke, None)
+        return await self._returned(route, invoke, terms)
+
+    async def dispatch_call(self, asked: Dispatched, method: str, arguments: Raw) -> Any:
+        """Call a method of a worker of a dispatch namespace of the account."""
+        route, terms = await dispatching.terms(self._host, self._bundle, asked)
+        invoke = frames.Invoke(handler=method, arguments=arguments, props=asked.args)
+        return await self._returned(route, invoke, terms)
+
+    async def _returned(self, route: Route, invoke: frames.Invoke, terms: Terms | None) -> Any:
+        self.count()
+        sink = await self._start_callee(route, invoke, None, terms)
         return await sink.answer
 
     async def object_class(self, namespace_id: str) -> ObjectNamespaceView | None:

@@ -273,6 +273,7 @@ class Supervisor:
             headers=invocation.headers,
             body=invocation.body,
             body_is_streamed=invocation.body_is_streamed,
+            props=invocation.args,
             cf=invocation.cf,
             log_bytes=self.settings.log_bytes,
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Text, cast, delete, or_, select
+from sqlalchemy import ColumnElement, Text, cast, delete, or_, select
 from sqlalchemy.orm import Session
 
 from cloister.errors import Conflict, Invalid
@@ -15,7 +15,7 @@ from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.deployments import Deployments
 from cloister.registry.lookups import namespace_by_id, script_row, unknown_script
 from cloister.registry.models import Namespace, Script, ScriptTag, Version
-from cloister.registry.names import check_name, check_tags, new_id
+from cloister.registry.names import check_name, check_tags, is_plain, new_id
 from cloister.registry.object_classes import Migration
 from cloister.registry.rollout import WHOLE, Share, Traffic
 from cloister.registry.tags import EVERY_SCRIPT, TagFilter
@@ -375,9 +375,10 @@ def _says(settings: Any, consumer: str) -> Any:
 def _users(session: Session, namespace_id: str, name: str) -> list[str]:
     """Scripts whose live version has a service binding to this one: a few."""
     query = (
-        select(Script.name, Version.bindings)
+        select(Script.name, Namespace.id, Version.bindings)
         .join(Version, Script.version_id == Version.id)
-        .where(Script.namespace_id == namespace_id)
+        .join(Namespace, Script.namespace_id == Namespace.id)
+        .where(_may_use(session, namespace_id))
         # Only a sieve, so that not every script's bindings are fetched: the JSON is ours, compact.
         .where(cast(Version.bindings, Text).contains(f'"service":"{name}"', autoescape=True))
         .order_by(Script.name)
@@ -385,9 +386,23 @@ def _users(session: Session, namespace_id: str, name: str) -> list[str]:
     )
     return [
         user
-        for user, bindings in session.execute(query)
-        if any(item["type"] == "service" and item.get("service") == name for item in bindings)
+        for user, place, bindings in session.execute(query)
+        if any(
+            item["type"] == "service"
+            and item.get("service") == name
+            and bool(item.get("plain")) == (place != namespace_id)
+            for item in bindings
+        )
     ]
+
+
+def _may_use(session: Session, namespace_id: str) -> ColumnElement[bool]:
+    """Those whose bindings may lead into this namespace: it, and the whole account if it is that of
+    the plain Workers."""
+    namespace = session.get(Namespace, namespace_id)
+    if namespace is None or not is_plain(namespace.name):
+        return Namespace.id == namespace_id
+    return Namespace.account_id == namespace.account_id
 
 
 def _tags(session: Session, scripts: Sequence[Script]) -> dict[str, builtins.list[str]]:

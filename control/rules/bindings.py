@@ -16,13 +16,12 @@ from control.errors import (
     BINDING_TWICE,
     KV_ID_INVALID_FOR_BINDING,
     KV_NOT_FOUND_FOR_BINDING,
-    SERVICE_NOT_FOUND,
     TEXT_TOO_LARGE,
     TOO_MANY_VARIABLES,
     VALIDATION_FAILED,
     Refused,
 )
-from control.rules import dispatch, names, objects, queues, resources
+from control.rules import dispatch, names, objects, queues, resources, services
 
 TEXT_BYTES = 5 * 1024
 MAX_VARIABLES = 128
@@ -49,8 +48,8 @@ class World(Protocol):
     def namespace_exists(self, name: str) -> bool:
         """Whether a binding may be to this dispatch namespace, which only a plain Worker's may."""
 
-    def service_exists(self, script: str) -> bool:
-        """Whether a service binding may point at this script: of the same namespace, or itself."""
+    def service(self, script: str) -> services.Target | None:
+        """See :class:`control.rules.services.World`."""
 
 
 def bindings(value: object, pointer: str = "/bindings") -> list[Binding]:
@@ -129,7 +128,7 @@ def check_count(chosen: list[Binding]) -> None:
 
 
 def check_targets(world: World, uploaded: list[Binding]) -> None:
-    """Refuse a binding that points at what does not exist."""
+    """Refuse a binding that points at what does not exist, and keep with it what it points at."""
     for index, item in enumerate(uploaded):
         if item["type"] == "kv_namespace" and not world.kv_exists(item["namespace_id"]):
             raise Refused(
@@ -150,13 +149,8 @@ def check_targets(world: World, uploaded: list[Binding]) -> None:
             resources.check_secret(world, item, f"/bindings/{index}")
         if item["type"] == "dispatch_namespace":
             dispatch.check(world, item, f"/bindings/{index}")
-        if item["type"] == "service" and not world.service_exists(item["service"]):
-            raise Refused(
-                SERVICE_NOT_FOUND,
-                f"Service binding {item['name']!r} references Worker {item['service']!r}, "
-                "which was not found in this namespace.",
-                pointer=f"/bindings/{index}/service",
-            )
+        if item["type"] == "service":
+            services.settle(world, item, f"/bindings/{index}")
 
 
 def visible(chosen: list[Binding]) -> list[Binding]:
@@ -287,12 +281,7 @@ def _d1(item: Binding, pointer: str) -> Binding:
 
 
 def _service(item: Binding, pointer: str) -> Binding:
-    if item.get("environment") not in (None, "", "production") or item.get("binding_interface"):
-        raise Refused(
-            VALIDATION_FAILED,
-            f"Binding {item['name']!r}: environment and binding_interface are not available here.",
-            pointer=pointer,
-        )
+    services.check_form(item, pointer)
     props = item.get("props")
     if props is not None and not isinstance(props, dict):
         raise Refused(

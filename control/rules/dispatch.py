@@ -4,8 +4,8 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
-from control.errors import NAMESPACE_NOT_FOUND, SERVICE_NOT_FOUND, VALIDATION_FAILED, Refused
-from control.rules import names
+from control.errors import NAMESPACE_NOT_FOUND, VALIDATION_FAILED, Refused
+from control.rules import names, services
 
 PARAMETERS = 64
 
@@ -16,8 +16,8 @@ class World(Protocol):
     def namespace_exists(self, name: str) -> bool:
         """Whether a binding may be to this dispatch namespace, which only a plain Worker's may."""
 
-    def service_exists(self, script: str) -> bool:
-        """Whether there is this plain Worker."""
+    def service(self, script: str) -> services.Target | None:
+        """See :class:`control.rules.services.World`."""
 
 
 class _Worker(msgspec.Struct, frozen=True):
@@ -45,17 +45,20 @@ def outbound(value: object, name: str, pointer: str) -> dict[str, Any]:
         rule = msgspec.convert(value, _Outbound)
     except msgspec.ValidationError as exc:
         raise Refused(VALIDATION_FAILED, f"Binding {name!r}: {exc}.", pointer=pointer) from exc
-    if rule.worker.environment not in (None, "", "production") or rule.worker.entrypoint:
+    if rule.worker.environment not in (None, "", "production"):
         raise Refused(
             VALIDATION_FAILED,
-            f"Binding {name!r}: environment and entrypoint of outbound are not available here.",
+            f"Binding {name!r}: environment of outbound is not available here.",
             pointer=f"{pointer}/worker",
         )
     params = [
         {"name": names.binding_name(each.name, f"{pointer}/params/{index}/name")}
         for index, each in enumerate(rule.params or [])
     ]
-    return {"worker": {"service": rule.worker.service}, "params": params}
+    worker = {"service": rule.worker.service}
+    if rule.worker.entrypoint:
+        worker["entrypoint"] = rule.worker.entrypoint
+    return {"worker": worker, "params": params}
 
 
 def check(world: World, item: dict[str, Any], pointer: str) -> None:
@@ -67,10 +70,6 @@ def check(world: World, item: dict[str, Any], pointer: str) -> None:
             f"{item['namespace']!r}, or this is not a plain Worker.",
             pointer=f"{pointer}/namespace",
         )
-    service = item.get("outbound", {}).get("worker", {}).get("service")
-    if service is not None and not world.service_exists(service):
-        raise Refused(
-            SERVICE_NOT_FOUND,
-            f"Binding {item['name']!r}: there is no plain Worker {service!r}.",
-            pointer=f"{pointer}/outbound/worker/service",
-        )
+    worker = item.get("outbound", {}).get("worker")
+    if worker is not None:
+        services.find(world, {"name": item["name"], **worker}, f"{pointer}/outbound/worker")

@@ -17,6 +17,10 @@ WRITE_BYTES = INLINE_BODY_BYTES + 1024
 T = TypeVar("T")
 
 
+_ARRAYS = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
+"""The first byte of an array in msgpack."""
+
+
 class StreamCall(msgspec.Struct, array_like=True):
     """The arguments of an operation on a stream."""
 
@@ -48,6 +52,14 @@ def read(decoder: "msgspec.msgpack.Decoder[T]", data: Raw, limit_bytes: int, wan
 def read_request(arguments: Raw) -> Outgoing:
     """The request that fetch() is asked to send. Raises Refused."""
     return read(_request, arguments, REQUEST_BYTES, "fetch() takes a request").request
+
+
+def check_method(method: str, arguments: Raw) -> None:
+    """See to it that a method of another worker is called as one. Raises Refused."""
+    if method.startswith("_") or not method.isidentifier():
+        raise Refused("TypeError", f"Method {method[:40]!r} does not exist")
+    if memoryview(arguments)[0] not in _ARRAYS:
+        raise Refused("TypeError", "A method takes a list of arguments.")
 
 
 def read_stream(arguments: Raw) -> StreamCall:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from msgspec import Raw
@@ -36,13 +36,27 @@ class Refused(Exception):
 @dataclass(frozen=True, kw_only=True)
 class Dispatched:
     """A worker of a dispatch namespace, and how it is to be called. Its fetch() goes through the
-    plain Worker ``outbound``, or where None by the namespace's own rule."""
+    plain Worker ``outbound``, or where None by the namespace's own rule. ``args`` are its
+    ``ctx.props``."""
 
     namespace: str
     script: str
     limits: Limits
     outbound: str | None
     parameters: dict[str, Any]
+    outbound_entrypoint: str | None = None
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called:
+    """A Worker that a service binding names, and as what: of the caller's own namespace, or where
+    ``is_plain`` a plain Worker of its account."""
+
+    script: str
+    entrypoint: str | None = None
+    props: dict[str, Any] = field(default_factory=dict)
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,18 +100,17 @@ class Scope(Protocol):
     def count(self) -> None:
         """Count a subrequest. Raises Refused over the limit."""
 
-    async def fetch_worker(
-        self, script: str, request: OutgoingRequest, *, entrypoint: str | None, props: Any
-    ) -> Incoming:
-        """Send a request to another worker of the namespace."""
+    async def fetch_worker(self, called: Called, request: OutgoingRequest) -> Incoming:
+        """Send a request to another worker."""
 
-    async def call_worker(
-        self, script: str, method: str, arguments: Raw, *, entrypoint: str | None, props: Any
-    ) -> Any:
-        """Call a method of another worker of the namespace."""
+    async def call_worker(self, called: Called, method: str, arguments: Raw) -> Any:
+        """Call a method of another worker."""
 
     async def dispatch(self, asked: Dispatched, request: OutgoingRequest) -> Incoming:
         """Send a request to a worker of a dispatch namespace of the account."""
+
+    async def dispatch_call(self, asked: Dispatched, method: str, arguments: Raw) -> Any:
+        """Call a method of such a worker."""
 
     async def object_class(self, namespace_id: str) -> ObjectNamespaceView | None:
         """The class that a binding names; None if it was deleted."""

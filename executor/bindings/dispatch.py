@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from cloister.limits import Limits
-from executor.bindings.asked import read, read_request
+from executor.bindings.asked import check_method, read, read_request
 from executor.bindings.base import Binding, Dispatched, Refused
 from executor.egress.headers import outgoing
 from executor.isolate.frames import NOTHING, plain
@@ -21,6 +21,7 @@ class _Options(msgspec.Struct):
     name: str
     limits: dict[str, int] | None = None
     outbound: Raw = NOTHING
+    args: Raw = NOTHING
 
 
 _options = msgspec.msgpack.Decoder(_Options)
@@ -30,46 +31,53 @@ class Dispatch(Binding):
     """The worker is looked up with each request."""
 
     async def call(self, method: str, arguments: Raw, options: Raw) -> Any:
-        """``fetch`` sends a request to the worker that the options name."""
+        """``fetch`` sends a request to the worker that the options name; any other public name
+        calls that method of it."""
+        wanted = "get() takes a name, arguments, limits and outbound parameters"
+        dispatched = self._dispatched(read(_options, options, OPTIONS_BYTES, wanted))
         if method != "fetch":
-            raise Refused("TypeError", f"A dispatched worker has no method {method[:40]!r}.")
-        wanted = "get() takes a name, limits and outbound parameters"
-        asked = read(_options, options, OPTIONS_BYTES, wanted)
+            check_method(method, arguments)
+            return await self.scope.dispatch_call(dispatched, method, arguments)
         request = read_request(arguments)
         outgoing(request.headers)  # its own code may rely on it that headers are headers
-        outbound, parameters = self._outbound(asked.outbound)
-        dispatched = Dispatched(
+        return await self.scope.dispatch(dispatched, as_request(request, self.scope.streams))
+
+    def _dispatched(self, asked: _Options) -> Dispatched:
+        parameters = _json(asked.outbound, "Outbound parameters")
+        worker = self._outbound(parameters)
+        return Dispatched(
             namespace=str(self.spec.get("namespace", "")),
             script=asked.name,
             limits=_limits(asked.limits or {}),
-            outbound=outbound,
+            outbound=worker.get("service"),
+            outbound_entrypoint=worker.get("entrypoint"),
             parameters=parameters,
+            args=_json(asked.args, "Arguments"),
         )
-        return await self.scope.dispatch(dispatched, as_request(request, self.scope.streams))
 
-    def _outbound(self, given: Raw) -> tuple[str | None, dict[str, Any]]:
-        """The outbound worker that the binding names, if it does, and the parameters given."""
-        parameters = _parameters(given)
+    def _outbound(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The outbound worker that the binding names, if it does; for these parameters."""
         rule = self.spec.get("outbound")
         if rule is None:
-            return None, parameters
+            return {}
         unknown = set(parameters) - {item["name"] for item in rule.get("params", [])}
         if unknown:
             names = ", ".join(sorted(unknown))[:200]
             raise Refused("ValueError", f"Outbound parameters not declared: {names}.")
-        return rule["worker"]["service"], parameters
+        worker: dict[str, Any] = rule["worker"]
+        return worker
 
 
-def _parameters(given: Raw) -> dict[str, Any]:
+def _json(given: Raw, what: str) -> dict[str, Any]:
     try:
-        parameters = msgspec.json.decode(msgspec.json.encode(plain(given)))
+        value = msgspec.json.decode(msgspec.json.encode(plain(given)))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as exc:
-        raise Refused("TypeError", "Outbound parameters must be JSON.") from exc
-    if parameters is None:
+        raise Refused("TypeError", f"{what} must be JSON.") from exc
+    if value is None:
         return {}
-    if not isinstance(parameters, dict):
-        raise Refused("TypeError", "Outbound parameters are an object.")
-    return parameters
+    if not isinstance(value, dict):
+        raise Refused("TypeError", f"{what} are an object.")
+    return value
 
 
 def _limits(given: dict[str, int]) -> Limits:

@@ -32,7 +32,7 @@ What calls carry, by target::
     fetch       method "fetch"      [Outgoing]      -> Incoming
     a service   method "fetch"      [Outgoing]      -> Incoming
                 any other method    arguments       -> the callee's Returned.value, untouched
-    a dispatch  method "fetch"      [Outgoing]      -> Incoming. options: name, limits, outbound
+    a dispatch  as a service; options: name, args, limits, outbound
     namespace
     a KV        get                 [key]           -> None | {"value": bytes} | {"stream": id},
                                                        with "metadata" when there is some

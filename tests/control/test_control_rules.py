@@ -62,13 +62,13 @@ def test_script_names_refused(name: str) -> None:
         ({"type": "service", "name": "A"}, 10021, "/bindings/0/service"),
         (
             {"type": "service", "name": "A", "service": "b", "environment": "x"},
-            10021,
-            "/bindings/0",
+            10144,
+            "/bindings/0/environment",
         ),
         (
             {"type": "service", "name": "A", "service": "b", "environment": ["x"]},
-            10021,
-            "/bindings/0",
+            10144,
+            "/bindings/0/environment",
         ),
         ({"type": "service", "name": "A", "service": "b", "props": 1}, 10021, "/bindings/0/props"),
         ({"type": "inherit", "name": "A", "version_id": ["x"]}, 10021, "/bindings/0/version_id"),

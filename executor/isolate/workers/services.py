@@ -10,6 +10,18 @@ from executor.isolate.workers.responses import Response
 from executor.isolate.workers.rpc import python_from_rpc, python_to_rpc
 
 
+def remote(
+    target: str, method: str, options: dict[str, Any] | None = None
+) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """A method of another worker, as a function."""
+
+    async def call(*arguments: Any, **named: Any) -> Any:
+        sent = [python_to_rpc(each) for each in (*arguments, *([named] if named else []))]
+        return python_from_rpc(await runtime.ask(target, method, sent, options))
+
+    return call
+
+
 class Fetcher:
     """``env.NAME.fetch(...)``: all that the binding of a worker's assets has."""
 
@@ -36,13 +48,7 @@ class Service(Fetcher):
     def __getattr__(self, method: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         if method.startswith("_"):
             raise AttributeError(method)
-        name = self._name
-
-        async def call(*arguments: Any, **named: Any) -> Any:
-            sent = [python_to_rpc(each) for each in (*arguments, *([named] if named else []))]
-            return python_from_rpc(await runtime.ask(name, method, sent))
-
-        return call
+        return remote(self._name, method)
 
     def __repr__(self) -> str:
         return f"<service {self._name}>"
