@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response
 
 from cloister.errors import Invalid
 from cloister.registry.r2_rules import (
@@ -15,10 +15,8 @@ from cloister.registry.r2_rules import (
     check_ids,
     lifecycle_rules,
 )
-from cloister.registry.r2_views import Usage
 from control import bodies, envelope
-from control.auth import reads
-from control.errors import FORBIDDEN, R2_BUCKET_NOT_FOUND, R2_NO_CORS, Refused, translated
+from control.errors import R2_BUCKET_NOT_FOUND, R2_NO_CORS, Refused, translated
 from control.house import house
 from control.operation import operation
 from control.paths import ACCOUNT
@@ -146,56 +144,6 @@ def set_lock(account_id: str, bucket: str, body: bodies.Body[LockRules]) -> Resp
     check_ids([rule.id for rule in rules])
     _keep(account_id, bucket, "lock", rules)
     return envelope.success(Empty())
-
-
-class UsageFilter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which bucket."""
-
-    bucket_name: str
-
-
-class UsageVariables(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whose, and which."""
-
-    account_tag: str
-    filter: UsageFilter
-
-
-class UsageQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The one question that is answered: how full a bucket is."""
-
-    operation_name: Literal["getR2StorageMetrics"]
-    query: str
-    variables: UsageVariables
-
-
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """What GraphQL answers."""
-
-    data: Any
-    errors: Any = None
-
-
-@blueprint.post("/graphql")
-@reads
-@operation(gives={"application/json": Answered}, body=bodies.Json(UsageQuery))
-def graphql(body: bodies.Body[UsageQuery]) -> Response:
-    """How full a bucket is, for ``wrangler r2 bucket info``. There is no other GraphQL here."""
-    asked = body().variables
-    if asked.account_tag != g.token.account_id:
-        raise Refused(FORBIDDEN)
-    with translated(R2_BUCKET_NOT_FOUND):
-        usage = house().registry.r2.usage(asked.account_tag, asked.filter.bucket_name)
-    answer = Answered(data={"viewer": {"accounts": [{_GROUPS: [_group(usage)]}]}})
-    return Response(msgspec.json.encode(answer), mimetype="application/json")
-
-
-_GROUPS = "r2StorageAdaptiveGroups"
-
-
-def _group(usage: Usage) -> dict[str, Any]:
-    counts = {"objectCount": usage.objects, "payloadSize": usage.bytes, "metadataSize": 0}
-    return {"max": counts}
 
 
 def _keep(account_id: str, bucket: str, kind: Any, rules: list[Any]) -> None:

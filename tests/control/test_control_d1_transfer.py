@@ -164,4 +164,4 @@ def test_the_question_of_wrangler_in_graphql(api: httpx.Client) -> None:
     found = ask("getD1MetricsOverviewQuery", ACCOUNT).json()
     assert found["data"]["viewer"]["accounts"] == [{"d1AnalyticsAdaptiveGroups": []}]
     assert code(ask("getD1MetricsOverviewQuery", "b" * 32)) == (403, 10000)
-    assert code(ask("other", ACCOUNT)) == (501, 10017)
+    assert code(ask("other", ACCOUNT)) == (400, 10004)
