@@ -41,6 +41,7 @@ from control import (
     r2,
     r2_rules,
     request_id,
+    schedules,
     scripts,
     secret_stores,
     secrets,
@@ -96,6 +97,7 @@ NOUNS = (
     objects,
     queues,
     queue_messages,
+    schedules,
     r2_rules,
 )
 

@@ -44,7 +44,7 @@ NO_ADDRESS = Problem(
 )
 TAIL_NOT_FOUND = Problem(10058, 404, "There is no such tail, or it has expired.")
 NO_WEBSOCKET = Problem(10004, 400, "Connect with a WebSocket of the protocol trace-v1.")
-NO_SCHEDULES = Problem(10015, 403, "There are no cron triggers here yet.")
+TOO_MANY_CRONS = Problem(10072, 400, "A Worker has at most 250 cron triggers.")
 TAIL_CONSUMER_NOT_FOUND = Problem(10105, 400, "There is no such Worker to get these records.")
 TAILS_ITSELF = Problem(10108, 400, "A Worker cannot be its own tail consumer.")
 BAD_SCRIPT_NAME = Problem(

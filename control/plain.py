@@ -14,6 +14,7 @@ from control import (
     deployments,
     latest,
     logs,
+    schedules,
     scripts,
     secrets,
     settings,
@@ -56,6 +57,8 @@ VIEWS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
     ("list_deployments", "GET", f"{PLAIN_SCRIPT}/deployments", deployments.list_some),
     ("get_deployment", "GET", ONE_DEPLOYMENT, deployments.get),
     ("delete_deployment", "DELETE", ONE_DEPLOYMENT, deployments.delete),
+    ("get_schedules", "GET", f"{PLAIN_SCRIPT}/schedules", schedules.get),
+    ("put_schedules", "PUT", f"{PLAIN_SCRIPT}/schedules", schedules.put),
     ("get_logs", "GET", f"{PLAIN_SCRIPT}/logs", logs.get),
     ("tail", "GET", f"{PLAIN_SCRIPT}/tail", logs.tail),
 )

@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 
 from cloister.registry.names import is_plain
 from control import bodies, envelope, scripts
-from control.errors import NO_ADDRESS, NO_SCHEDULES, Refused
+from control.errors import NO_ADDRESS, Refused
 from control.house import house
 from control.operation import operation
 from control.paths import ACCOUNT, PLAIN, PLAIN_SCRIPT, SERVICE, namespace_of, script_of
@@ -111,18 +111,6 @@ class TailProducer(msgspec.Struct, frozen=True, kw_only=True):
     producer: Producer
 
 
-class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """A cron trigger."""
-
-    cron: str
-
-
-class Schedules(msgspec.Struct, frozen=True, kw_only=True):
-    """Those of a Worker."""
-
-    schedules: list[Schedule] = []
-
-
 @blueprint.get(SERVICE)
 @operation(Service)
 def get(account_id: str, script: str) -> Response:
@@ -214,21 +202,3 @@ def set_subdomain(account_id: str, script: str, body: bodies.Body[SubdomainChang
 def account_subdomain(account_id: str) -> Response:  # noqa: ARG001 - auth compares it
     """An account has none: refused, with what to write into the configuration instead."""
     raise Refused(NO_ADDRESS)
-
-
-@blueprint.get(f"{PLAIN_SCRIPT}/schedules")
-@operation(Schedules)
-def get_schedules(account_id: str, script: str) -> Response:
-    """A plain Worker has none."""
-    script_of(account_id, PLAIN, script)
-    return envelope.success(Schedules())
-
-
-@blueprint.put(f"{PLAIN_SCRIPT}/schedules")
-@operation(Schedules, body=bodies.Json(list[Schedule]))
-def set_schedules(account_id: str, script: str, body: bodies.Body[list[Schedule]]) -> Response:
-    """Only to say that it shall have none."""
-    script_of(account_id, PLAIN, script)
-    if body():
-        raise Refused(NO_SCHEDULES)
-    return envelope.success(Schedules())

@@ -1,6 +1,6 @@
 """The registry: the nouns over one database, and the reads that routing needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Row, bindparam, inspect, select
@@ -25,6 +25,7 @@ from cloister.registry.queues import Queues
 from cloister.registry.r2 import R2
 from cloister.registry.retention import Retention
 from cloister.registry.rollout import Split
+from cloister.registry.schedules import Schedules
 from cloister.registry.scripts import Scripts
 from cloister.registry.secret_stores import SecretStores
 from cloister.registry.tokens import Tokens
@@ -55,6 +56,9 @@ _ROUTES = select(
 ).join(Script, Script.namespace_id == Namespace.id)
 _ROUTE = _ROUTES.join(Version, Script.version_id == Version.id).where(
     Namespace.name == bindparam("namespace"), Script.name == bindparam("script")
+)
+_ROUTES_OF_SCRIPTS = _ROUTES.join(Version, Script.version_id == Version.id).where(
+    Script.id.in_(bindparam("scripts", expanding=True))
 )
 _ROUTE_OF_VERSION = _ROUTES.join(Version, Version.script_id == Script.id).where(
     Version.id == bindparam("version")
@@ -90,6 +94,7 @@ class Registry:
         self.deployments = Deployments(database, self.versions, retention)
         self.scripts = Scripts(database, self.versions, self.deployments)
         self.uploads = Uploads(database)
+        self.schedules = Schedules(database)
         self.assets = Assets(database)
         self.hostnames = Hostnames(database, domain)
         self.kv = Kv(database, kv_cache)
@@ -107,6 +112,12 @@ class Registry:
         if row is None:
             return None
         return _route(row, None if row.traffic is None else _split(row))
+
+    def routes(self, script_ids: Sequence[str]) -> dict[str, Route]:
+        """The live versions of some scripts, by the scripts' ids."""
+        with self._database.read() as session:
+            rows: Sequence[Any] = session.execute(_ROUTES_OF_SCRIPTS, {"scripts": script_ids}).all()
+        return {row.script_id: _route(row, row.traffic and _split(row)) for row in rows}
 
     def resolve_version(self, version_id: str, *, wait: bool = True) -> Route | None:
         """The same for one version, be it live or not."""

@@ -141,10 +141,9 @@ def test_who_uses_it(plain: httpx.Client) -> None:
 
 
 def test_what_a_plain_worker_has_not(plain: httpx.Client) -> None:
-    """An address and cron triggers are refused in words; to want none is fine."""
+    """An address is refused in words; to want none is fine."""
     path = "/workers/scripts/gate"
     assert code(plain.post(f"{path}/subdomain", json={"enabled": True})) == (403, 10015)
     assert plain.post(f"{path}/subdomain", json={"enabled": False}).status_code == 200
-    assert code(plain.put(f"{path}/schedules", json=[{"cron": "* * * * *"}])) == (403, 10015)
     assert plain.put(f"{path}/schedules", json=[]).json()["result"] == {"schedules": []}
     assert code(plain.get("/workers/subdomain")) == (403, 10015)
