@@ -5,7 +5,7 @@ import math
 
 from cloister.collection import collect
 from cloister.r2_store import R2Store
-from scheduler import crons, queues
+from scheduler import alarms, crons, queues
 from scheduler.duty import Duty
 from scheduler.house import House
 
@@ -21,6 +21,7 @@ async def sweep_buckets(house: House) -> None:
 
 
 DUTIES: tuple[Duty, ...] = (
+    Duty(name="alarms", interval_s=0.5, longest_s=20, work=alarms.ring),
     Duty(name="crons", interval_s=0.5, longest_s=20, work=crons.fire),
     # As long as this scheduler is at work: waiting for a tick would be slow.
     Duty(name="queues", interval_s=1, longest_s=math.inf, work=queues.deliver),

@@ -120,7 +120,9 @@ class Objects:
         self.lease = Lease(client, executor_id, self._keep)
         self._remote = Remote(client, executor_id, host.submit_call, self.lease.is_alive)
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._classes: OrderedDict[str, tuple[float, ObjectNamespaceView | None]] = OrderedDict()
+        self._classes: OrderedDict[
+            str, tuple[float, asyncio.Future[ObjectNamespaceView | None]]
+        ] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
         self._home = ""
         self._without: frozenset[str] = frozenset()
@@ -130,13 +132,17 @@ class Objects:
     async def class_of(self, namespace_id: str) -> ObjectNamespaceView | None:
         """The class that a binding names; None if it was deleted."""
         at_s, found = self._classes.get(namespace_id, (-CLASSES_S, None))
-        if time.monotonic() > at_s + CLASSES_S:
-            found = await self._in_thread(self._registry.namespace, namespace_id)
+        if found is None or time.monotonic() > at_s + CLASSES_S:
+            found = asyncio.ensure_future(self._in_thread(self._registry.namespace, namespace_id))
             self._classes[namespace_id] = time.monotonic(), found
             self._classes.move_to_end(namespace_id)
             if len(self._classes) > CLASSES:
                 self._classes.popitem(last=False)
-        return found
+        try:
+            return await asyncio.shield(found)  # those who wait go on in the order they came
+        except CloisterError:
+            self._classes.pop(namespace_id, None)
+            raise
 
     def forget_classes(self) -> None:
         """Something was deployed or deleted: look again."""

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 import redis.asyncio
@@ -71,6 +72,7 @@ class Remote:
         self._is_alive = is_alive
         self._list = _calls(executor_id)
         self._link = Link(client)
+        self._out = Link(client)
         self._pop = ("BLMPOP", BLOCK_S, 1, self._list, "RIGHT", "COUNT", CALLS_A_POP)
         self._mailbox = Mailbox(client, f"objects:{executor_id}")
         self._is_listening = False
@@ -86,6 +88,7 @@ class Remote:
         """Take no more, and wait for nothing."""
         self._is_listening = False
         await self._link.close()
+        await self._out.close()
         if self._is_reading:
             await self._mailbox.close()
 
@@ -125,9 +128,7 @@ class Remote:
         pump = None if body is None else asyncio.create_task(self._pump(call, body))
         with self._mailbox.expect(call.id) as inbox:
             try:
-                command = ("LPUSH", key, data)
-                await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
-                await self._client.expire(key, CALL_TTL_S)
+                await self._push(key, data)
                 return await self._receive(owner, call, data, inbox, sink)
             except asyncio.CancelledError:
                 await self._tell(owner, Cancel(id=call.id))
@@ -136,6 +137,15 @@ class Remote:
                 if pump is not None:
                     pump.cancel()
                     await asyncio.gather(pump, return_exceptions=True)
+
+    async def _push(self, key: str, data: bytes) -> None:
+        """On one connection, so that calls arrive in their order. Raises RedisError."""
+        pushed: asyncio.Future[list[object]] = asyncio.get_running_loop().create_future()
+        commands = ("LPUSH", key, data), ("EXPIRE", key, CALL_TTL_S)
+        self._out.send(commands, partial(_settle, pushed))
+        for reply in await pushed:
+            if isinstance(reply, Exception):
+                raise reply
 
     async def _receive(
         self, owner: str, call: Invocation, data: bytes, inbox: Inbox, sink: Sink
@@ -204,6 +214,12 @@ class Remote:
                 await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
             while await self._client.llen(key) > PIECES_AHEAD:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(PIECE_WAIT_S)
+
+
+def _settle(pushed: "asyncio.Future[list[object]]", replies: list[object]) -> None:
+    """Hand over what came, unless who waited was cancelled."""
+    if not pushed.done():
+        pushed.set_result(replies)
 
 
 def _calls(executor_id: str) -> str:

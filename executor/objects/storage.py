@@ -109,7 +109,7 @@ class Storage:
         Raises:
             Refused: it cannot be, and nothing of the event since the last time is there.
         """
-        if not self._is_dirty and not self._is_lost:
+        if self._is_aborted or not (self._is_dirty or self._is_lost):
             return
         async with self._lock:
             await self._note_alarm(before=True)

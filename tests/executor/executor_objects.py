@@ -51,7 +51,15 @@ def worker(calls: str, methods: str = "") -> str:
     return COUNTER.replace("CALLS", f"{more}\n\n{entry}")
 
 
-def deploy(house: House, namespace: str, source: str, *, name: str = "main", **more: Any) -> str:
+def deploy(
+    house: House,
+    namespace: str,
+    source: str,
+    *,
+    name: str = "main",
+    sqlite: bool = True,
+    **more: Any,
+) -> str:
     """Deploy a worker with a class Counter and a binding to it; the class's id."""
     found = house.registry.namespaces.get(ACCOUNT, namespace)
     digest, answer = house.compile(("worker.py", source), language=found.language)
@@ -61,7 +69,9 @@ def deploy(house: House, namespace: str, source: str, *, name: str = "main", **m
     exists = house.registry.resolve(namespace, name) is not None
     migration = None
     if not exists:
-        migration = Migration(new_tag="v1", steps=[Step(new_sqlite_classes=["Counter"])])
+        classes = ["Counter"]
+        step = Step(new_sqlite_classes=classes) if sqlite else Step(new_classes=classes)
+        migration = Migration(new_tag="v1", steps=[step])
     binding = {"type": "durable_object_namespace", "name": "COUNTERS", "class_name": "Counter"}
     view = house.registry.scripts.put_version(
         found.id,

@@ -93,7 +93,7 @@ class Store(Database):
             "list": self._list,
             "clear": self._clear,
             "sql": self._run_sql,
-            "size": lambda _ask: self._size_bytes(),
+            "size": lambda _ask: self.size_bytes,
             "begin": self._begin,
             "commit": self._commit,
             "rollback": self._rollback,
