@@ -43,6 +43,7 @@ from control import (
     request_id,
     schedules,
     scripts,
+    search,
     secret_stores,
     secrets,
     security_headers,
@@ -97,6 +98,7 @@ NOUNS = (
     objects,
     queues,
     queue_messages,
+    search,
     schedules,
     r2_rules,
 )

@@ -83,9 +83,9 @@ class CustomHostname(msgspec.Struct, frozen=True, kw_only=True):
     custom_metadata: dict[str, str]
     verification_errors: list[str]
     created_at: envelope.Time
-    custom_origin_server: str | UnsetType
-    ownership_verification: Verification | UnsetType
-    ownership_verification_http: HttpVerification | UnsetType
+    custom_origin_server: str | UnsetType = UNSET
+    ownership_verification: Verification | UnsetType = UNSET
+    ownership_verification_http: HttpVerification | UnsetType = UNSET
     namespace: str | None
     script: str | None
 

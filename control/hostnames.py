@@ -6,7 +6,7 @@ Where there are several accounts, nobody's word is enough: a hostname is pending
 
 import msgspec
 from flask import Blueprint, Response
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from cloister.registry import HostnameView
 from cloister.registry.views import HostnameStatus
@@ -37,8 +37,8 @@ class Hostname(msgspec.Struct, frozen=True, kw_only=True):
     script: str | None
     status: HostnameStatus
     created_on: envelope.Time
-    ownership_verification: custom_hostnames.Verification | UnsetType
-    ownership_verification_http: custom_hostnames.HttpVerification | UnsetType
+    ownership_verification: custom_hostnames.Verification | UnsetType = UNSET
+    ownership_verification_http: custom_hostnames.HttpVerification | UnsetType = UNSET
 
 
 FILTER: fields.Query = {

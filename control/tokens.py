@@ -59,6 +59,17 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     value: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Rights that a policy may name."""
+
+    id: str
+    name: str
+    description: str
+    category: Literal["developer_platform"] = "developer_platform"
+    is_selectable: bool = True
+    scopes: tuple[str, ...] = ("com.cloudflare.api.account",)
+
+
 class TokenId(msgspec.Struct, frozen=True):
     """Which token it was."""
 
@@ -95,6 +106,23 @@ def list_all(account_id: str, page: int, per_page: int) -> Response:
     return envelope.success([_shape(token) for token in shown], info=info)
 
 
+@blueprint.get(f"{BASE}/permission_groups")
+@auth.admin
+@operation(
+    list[Group], info=envelope.CountInfo, query={"name": fields.Text(), "scope": fields.Text()}
+)
+def list_groups(account_id: str, name: str | None, scope: str | None) -> Response:  # noqa: ARG001 - auth compares the account
+    """The permission groups that there are."""
+    groups = [
+        Group(id=group, name=called, description=description)
+        for group, (called, description) in policies.GROUPS.items()
+    ]
+    found = [
+        group for group in groups if name in (None, group.name) and scope in (None, *group.scopes)
+    ]
+    return envelope.success(found, info=envelope.CountInfo(count=len(found)))
+
+
 @blueprint.get(ONE)
 @auth.admin
 @operation(Token)
@@ -104,6 +132,15 @@ def get(account_id: str, token_id: str) -> Response:
         if token.id == token_id:
             return envelope.success(_shape(token))
     raise Refused(TOKEN_NOT_FOUND)
+
+
+@blueprint.put(f"{ONE}/value")
+@auth.admin
+@operation(str)
+def roll(account_id: str, token_id: str) -> Response:
+    """Give it another text, which is the result; the one that it had is refused from now on."""
+    with translated(TOKEN_NOT_FOUND):
+        return envelope.success(house().registry.tokens.roll(account_id, token_id).text)
 
 
 @blueprint.delete(ONE)

@@ -84,6 +84,22 @@ class Tokens:
             rows = session.execute(query.order_by(ApiToken.created_at, ApiToken.id))
             return [_view(token, namespace) for token, namespace in rows]
 
+    def roll(self, account_id: str, token_id: str) -> NewToken:
+        """Give a token another text; the one that it had is refused from now on.
+
+        Raises:
+            NotFound: the account has no such token.
+        """
+        text = PREFIX + secrets.token_urlsafe(32)
+        mine = (ApiToken.account_id == account_id) & (ApiToken.id == token_id)
+        with self._database.write() as work:
+            found = work.execute(_tokens().where(mine)).one_or_none()
+            if found is None:
+                raise NotFound("The account has no such token.")
+            token, namespace = found
+            token.digest = _digest(text)
+        return NewToken(text=text, token=_view(token, namespace))
+
     def revoke(self, account_id: str, token_id: str) -> None:
         """Delete a token; it is refused from now on.
 

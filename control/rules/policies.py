@@ -14,6 +14,11 @@ from control.errors import MALFORMED_PARAMETER, Refused
 
 WRITE = "workers.write"
 READ = "workers.read"
+GROUPS = {
+    READ: ("Workers Scripts Read", "Read what is deployed and stored."),
+    WRITE: ("Workers Scripts Write", "Read and change what is deployed and stored."),
+}
+"""Names and descriptions of the two."""
 ACCOUNT = "com.cloudflare.api.account."
 DISPATCH = ".dispatch."
 
@@ -26,9 +31,10 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PermissionGroup(msgspec.Struct, frozen=True):
-    """``workers.write`` or ``workers.read``."""
+    """``workers.write`` or ``workers.read``; the name is only shown."""
 
     id: str
+    name: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +66,12 @@ def grant(policies: list[Policy], account_id: str) -> Grant:
 def shape(token: TokenView) -> list[Policy]:
     """The policies of a token; :func:`grant` reads them back."""
     within = f"{DISPATCH}{token.namespace}" if token.namespace else ""
+    group = READ if token.read_only else WRITE
     return [
         Policy(
             id=token.id,
             effect="allow",
-            permission_groups=[PermissionGroup(READ if token.read_only else WRITE)],
+            permission_groups=[PermissionGroup(group, GROUPS[group][0])],
             resources={f"{ACCOUNT}{token.account_id}{within}": "*"},
         )
     ]
