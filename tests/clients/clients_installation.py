@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -183,3 +184,14 @@ class Wrangler:
             check=False,
         )
         return done.returncode, Done(done.stdout, done.stderr)
+
+
+def until(words: str, process: "subprocess.Popen[str]") -> str:
+    """What it printed, up to the line with these words."""
+    printed = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        printed += re.sub(r"\x1b\[[0-9;]*m", "", line)
+        if words in printed:
+            return printed
+    raise AssertionError(printed)

@@ -1,13 +1,12 @@
 """wrangler's live tail: its own WebSocket client, from the first frame to Ctrl-C."""
 
-import re
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from clients_installation import ACCOUNT, TOKEN, Platform, Wrangler
+from clients_installation import ACCOUNT, TOKEN, Platform, Wrangler, until
 
 Project = Callable[..., Path]
 Visit = Callable[..., httpx.Response]
@@ -37,13 +36,12 @@ def test_a_tail(wrangler: Wrangler, project: Project, platform: Platform, visit:
         stderr=subprocess.STDOUT,
         text=True,
     ) as tail:
-        assert tail.stdout is not None
         try:
-            _until("Connected to dispatcher", tail)
+            until("Connected to dispatcher", tail)
             (opened,) = httpx.get(tails, headers=whole, trust_env=False).json()["result"]
             visit("/other", "tail.example.org")
             visit("/wanted", "tail.example.org")
-            seen = _until("said of", tail)
+            seen = until("said of", tail)
             assert "GET http://tail.example.org/wanted - Ok" in seen
             assert "/other" not in seen
         finally:
@@ -67,14 +65,3 @@ def test_a_tail(wrangler: Wrangler, project: Project, platform: Platform, visit:
         assert answer.json()["errors"][0]["code"] == code, url
     unknown = {"filters": [{"client_ip": ["self"]}]}
     assert httpx.post(tails, json=unknown, headers=whole, trust_env=False).status_code == 400
-
-
-def _until(words: str, tail: "subprocess.Popen[str]") -> str:
-    """What it printed, up to the line with these words."""
-    printed = ""
-    assert tail.stdout is not None
-    for line in tail.stdout:
-        printed += re.sub(r"\x1b\[[0-9;]*m", "", line)
-        if words in printed:
-            return printed
-    raise AssertionError(printed)
