@@ -62,11 +62,13 @@ CODE = {
         "worker.py": ("worker.py", b"x = 1", "text/x-python"),
     }
 }
+FALLBACK = f"{Z}/fallback_origin"
 FORCED = {"json": {}, "params": {"force": "true"}}
 SECRET = {"type": "secret_text", "name": "KEY", "text": "hush"}
 BY_HAND: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", T, {"json": {"name": "ci"}}),
     ("GET", f"{T}/{{token_id}}", {}),
+    ("PUT", f"{T}/{{token_id}}/value", {}),
     ("DELETE", f"{T}/{{token_id}}", {}),
     ("POST", N, {"json": {"name": "staging", "outbound": {"service": "out"}}}),
     ("PUT", S, CODE),
@@ -91,6 +93,9 @@ BY_HAND: list[tuple[str, str, dict[str, Any]]] = [
     ("PUT", f"{S}/tags/{{tag}}", {}),
     ("PUT", H, {"json": {"namespace": NAMESPACE, "script": SCRIPT}}),
     ("POST", Z, {"json": {"hostname": "new.example.org", "custom_metadata": {"a": "b"}}}),
+    ("PUT", FALLBACK, {"json": {"origin": f"{SCRIPT}.{NAMESPACE}.localhost"}}),
+    ("GET", FALLBACK, {}),
+    ("DELETE", FALLBACK, {}),
     ("PUT", OBJECT, {"data": b"x"}),
     ("GET", OBJECT, {}),
     ("PATCH", f"{Z}/{{custom_hostname_id}}", {"json": {"ssl": {"method": "txt"}}}),
