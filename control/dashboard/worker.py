@@ -162,6 +162,7 @@ def _page(namespace: str, view: ScriptView, problem: str | None) -> str:
         hostnames=registry.hostnames.list(
             g.token.account_id, namespace=view.namespace, script=view.name, limit=HOSTNAMES
         ),
+        schedules=registry.schedules.of(view.id),
         bindings=[_binding(item) for item in bindings.visible(view.version.bindings)],
         live=[row for row in rows if row.share],
         versions=rows[:VERSIONS],

@@ -228,11 +228,14 @@ def test_plain_workers(browser: httpx.Client, api: httpx.Client, executor: objec
         "w.py": ("w.py", b"", "text/x-python"),
     }
     assert api.put("/workers/scripts/outbound", files=files).is_success
+    crons = [{"cron": "*/5 * * * *"}, {"cron": "0 3 * * 2"}]
+    assert api.put("/workers/scripts/outbound/schedules", json=crons).is_success
     page = sign_in(browser)
     assert "outbound" in browser.get("/workers").text
     assert "outbound" not in browser.get("/namespaces/production").text
     shown = browser.get("/workers/outbound")
     assert "<h1>outbound</h1>" in shown.text
+    assert "<code>0 3 * * 2</code>" in shown.text
     assert browser.get("/workers/none").status_code == 404
     done = browser.post("/workers/outbound/delete", data={"csrf": csrf_of(page)})
     assert done.url.path == "/workers"
