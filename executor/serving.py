@@ -27,7 +27,9 @@ from executor import dispatching
 from executor.bindings import Binding, Refused, assets, open_binding
 from executor.bindings.asked import body_of, read_request, read_stream
 from executor.bindings.base import Called, Dispatched, ObjectTarget
+from executor.bindings.cache import Cache
 from executor.budget import INVOCATION_BYTES, Budget, OverBudget
+from executor.caches.store import CacheStore
 from executor.databases.asking import Questions
 from executor.egress.client import Client
 from executor.egress.guard import FetchRefused, HostRules
@@ -72,6 +74,7 @@ class Neighbours(Protocol):
     budget: Budget
     valkey: Redis
     points: Gathered
+    caches: CacheStore
     questions: Questions
 
     @property
@@ -222,11 +225,16 @@ class Server:
         if call.target == "stream":
             return await self._stream(call)
         if call.target not in self._bindings:
-            spec = self._bundle.live.get(call.target)
-            if spec is None:
-                raise Refused("KeyError", f"There is no binding named {call.target[:100]!r}.")
-            self._bindings[call.target] = open_binding(spec, self)
+            self._bindings[call.target] = self._binding(call.target)
         return await self._bindings[call.target].call(call.method, call.arguments, call.options)
+
+    def _binding(self, name: str) -> Binding:
+        if name == frames.CACHES:
+            return Cache({}, self)
+        spec = self._bundle.live.get(name)
+        if spec is None:
+            raise Refused("KeyError", f"There is no binding named {name[:100]!r}.")
+        return open_binding(spec, self)
 
     async def _stream(self, call: frames.Call) -> bytes | None:
         asked = read_stream(call.arguments)
@@ -364,6 +372,16 @@ class Server:
     def bundle(self) -> Bundle:
         """The version that runs."""
         return self._bundle
+
+    async def is_trusted(self) -> bool:
+        """Whether the worker is plain, or its namespace trusted."""
+        namespace = await self._host.namespace(self._bundle.namespace)
+        return namespace is not None and namespace.trusted
+
+    @property
+    def caches(self) -> CacheStore:
+        """Where cached responses are."""
+        return self._host.caches
 
     @property
     def valkey(self) -> Redis:

@@ -36,6 +36,7 @@ from cloister.settings import MIB, Settings
 from executor.backlog import waiting_places
 from executor.bindings.base import ObjectTarget
 from executor.budget import EXECUTOR_BYTES, Budget
+from executor.caches.store import CacheStore
 from executor.compiling import Compiler
 from executor.databases.asking import Questions
 from executor.databases.owner import Databases
@@ -98,6 +99,7 @@ class Supervisor:
         self.pools = Pools(settings)
         self._routes = RouteCache(self.registry, settings)
         self._redis = self.valkey = async_redis(settings)
+        self.caches = CacheStore(settings.data_dir / "cache")
         self.points = Gathered(self.registry.points, self.threads)
         blobs = Blobs.open(settings)
         self.sites = Sites(blobs)
@@ -160,6 +162,7 @@ class Supervisor:
                 await part
             except Exception:
                 log.exception("a part of the executor did not close well")
+        self.caches.close()
         self.resolver.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
         self.registry.close()

@@ -114,6 +114,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     namespace: str
     script: str
+    script_id: str = ""
     account_id: str
     digest: str
     main_module: str

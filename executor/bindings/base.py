@@ -14,6 +14,7 @@ from cloister.limits import Limits
 from cloister.registry.objects import ObjectNamespaceView
 from cloister.registry.registry import Registry
 from cloister.registry.views import Bundle
+from executor.caches.store import CacheStore
 from executor.databases.asking import Questions
 from executor.egress.redirects import OutgoingRequest
 from executor.isolate.frames import Incoming
@@ -85,6 +86,13 @@ class Scope(Protocol):
     @property
     def bundle(self) -> Bundle:
         """The version that runs."""
+
+    async def is_trusted(self) -> bool:
+        """Whether the worker is plain, or its namespace trusted."""
+
+    @property
+    def caches(self) -> CacheStore:
+        """Where cached responses are."""
 
     @property
     def valkey(self) -> Redis:

@@ -44,6 +44,11 @@ What calls carry, by target::
                 list                []              -> {"keys": [{"name", "expiration"?,
                                                        "metadata"?}], "list_complete", "cursor"?};
                                                        options: prefix, limit, cursor
+    CACHES          match               [Outgoing]      -> Incoming | None. options: cache (name, or
+                                                       None: the default one), ignore_method
+                    put                 [Outgoing, {"status", "headers", "body"}] -> None; with
+                                                       option "stream" (id) the body follows
+                    delete              [Outgoing]      -> whether there was one
     (get and get_many take the option cache_ttl, s)
     a class of    idFromName        [name]          -> the id's digits
     objects       newUniqueId       []              -> the same
@@ -69,6 +74,9 @@ from msgspec import Raw
 from cloister.languages import RESTRICTED, Language
 
 Headers = list[tuple[str, str]]
+
+CACHES = "caches."
+"""The target of calls of the Cache API; no binding has such a name."""
 
 MAX_FRAME_BYTES = 8 * 1024 * 1024
 """Largest frame from an isolate; larger values (a 25 MiB KV value) travel as streams."""

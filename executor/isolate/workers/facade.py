@@ -6,6 +6,7 @@ from typing import Any
 from executor.isolate.env import Env, patcher
 from executor.isolate.workers import asgi, wsgi
 from executor.isolate.workers.bodies import BodyStream
+from executor.isolate.workers.caches import caches
 from executor.isolate.workers.console import console
 from executor.isolate.workers.entrypoints import (
     Context,
@@ -47,6 +48,7 @@ WORKERS: dict[str, Any] = {
     "Response": Response,
     "WorkerEntrypoint": WorkerEntrypoint,
     "WorkflowEntrypoint": WorkflowEntrypoint,
+    "caches": caches,
     "console": console,
     "fetch": fetch,
     "handler": handler,

@@ -38,13 +38,14 @@ async def send(target: str, request: Request, options: dict[str, Any] | None = N
     if data is None or len(data) > frames.INLINE_BODY_BYTES:
         data, stream = b"", runtime.new_stream()
     chunks = take_chunks(body) if body is not None else None
-    question = runtime.ask(target, "fetch", [_outgoing(request, data, stream)], options)
+    question = runtime.ask(target, "fetch", [outgoing(request, data, stream)], options)
     if stream is None or body is None or chunks is None:
         return received_response(await question)
     return received_response(await ask_while_writing(question, stream, chunks))
 
 
-def _outgoing(request: Request, body: bytes, stream: int | None) -> frames.Outgoing:
+def outgoing(request: Request, body: bytes, stream: int | None) -> frames.Outgoing:
+    """A request as it travels."""
     return frames.Outgoing(
         method=request._method,
         url=request._url.partition("#")[0],
