@@ -5,10 +5,12 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from random import random
 from typing import cast
 
 from cloister.errors import CloisterError
 from cloister.outcomes import Outcome
+from cloister.registry.observability import Observability
 from cloister.registry.views import Bundle
 from executor import endings, loading
 from executor.build import Uncompilable
@@ -27,6 +29,8 @@ from executor.watch import Watch
 from executor.work import Ended, Sink, Work
 
 log = logging.getLogger(__name__)
+
+_ALL = Observability()
 
 
 class Run:
@@ -374,15 +378,17 @@ class Run:
         # They know this run: else only the garbage collector ends the three.
         self._use = self._talk.watch = None
         self.record.wall_ms = (time.monotonic() - self._started_s) * 1000
+        bundle = self._bundle
+        wanted = _ALL if bundle is None else bundle.observability
         try:
             trace = self.record.trace(
                 id_=self.work.id,
                 names=(*self._place, self.work.version),
-                event=event_of(self.work.invoke),
+                event=event_of(self.work.invoke, redacts_query=wanted.redacts_query),
                 outcome=self._talk.outcome,
             )
-            self._host.traces.write(trace)
-            bundle = self._bundle
+            share = wanted.kept_share
+            self._host.traces.write(trace, keep=share >= 1 or random() < share)  # noqa: S311
             if bundle is not None and bundle.tails and not self.work.family.is_tail:
                 self._host.tails.tell(bundle, trace)
         finally:

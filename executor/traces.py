@@ -167,10 +167,11 @@ class Record:
         return kept
 
 
-def event_of(invoke: Invoke) -> dict[str, Any]:
+def event_of(invoke: Invoke, *, redacts_query: bool = False) -> dict[str, Any]:
     """The ``event`` of a record."""
     if invoke.handler == "fetch":
-        return fetch_event(invoke.method, invoke.url, invoke.headers, invoke.cf)
+        url = invoke.url.partition("?")[0] if redacts_query else invoke.url
+        return fetch_event(invoke.method, url, invoke.headers, invoke.cf)
     if invoke.event:
         return shown_event(invoke.handler, invoke.event)
     return {"rpcMethod": cut(invoke.handler, MAX_NAME_BYTES)}
@@ -226,19 +227,25 @@ class Traces:
     def __init__(self, client: redis.asyncio.Redis, kept: int) -> None:
         self._link = Link(client)
         self._kept = kept
-        self._pending: dict[tuple[str, str], list[bytes]] = {}
+        self._pending: dict[tuple[str, str], tuple[list[bytes], list[bytes]]] = {}
+        """Of each worker: what is told to who watches, and what is kept."""
         self._pending_bytes = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def write(self, trace: Trace) -> None:
-        """Queue a record."""
+    def write(self, trace: Trace, *, keep: bool = True) -> None:
+        """Queue a record: to be told, and kept unless it is not to be."""
         data = _json(trace)
         if self._pending_bytes + len(data) > MAX_PENDING_BYTES:
             log.warning("an invocation record was dropped: Valkey does not keep up")
             return
         self._pending_bytes += len(data)
-        self._pending.setdefault((trace.dispatch_namespace, trace.script_name), []).append(data)
+        told, kept = self._pending.setdefault(
+            (trace.dispatch_namespace, trace.script_name), ([], [])
+        )
+        told.append(data)
+        if keep:
+            kept.append(data)
         if self._idle.is_set():
             self._idle.clear()
             self._gather()
@@ -259,11 +266,12 @@ class Traces:
         batch, self._pending = self._pending, {}
         size = 0
         commands: list[Command] = []
-        for (namespace, script), records in batch.items():
+        for (namespace, script), (told, kept) in batch.items():
             key, channel = log_list(namespace, script), tail_channel(namespace, script)
-            commands += [("PUBLISH", channel, lines) for lines in _messages(records)]
-            commands += [("LPUSH", key, *records), ("LTRIM", key, 0, self._kept - 1)]
-            size += sum(map(len, records))
+            commands += [("PUBLISH", channel, lines) for lines in _messages(told)]
+            if kept:
+                commands += [("LPUSH", key, *kept), ("LTRIM", key, 0, self._kept - 1)]
+            size += sum(map(len, told))
         self._link.send(commands, partial(self._pushed, size))
 
     def _pushed(self, size: int, replies: list[Any]) -> None:

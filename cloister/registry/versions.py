@@ -22,6 +22,7 @@ from cloister.registry.bindings import (
 from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.models import KvNamespace, Namespace, Script, SqlDatabase, Version
 from cloister.registry.names import new_uuid, plain_namespace
+from cloister.registry.observability import observability
 from cloister.registry.retention import Retention
 from cloister.registry.views import Bundle, NewVersion, Numbered, VersionView
 from cloister.secrets import Cipher
@@ -107,6 +108,7 @@ class Versions:
         if row is None:
             return None
         bindings = with_secrets(row.bindings, self.secrets(row))
+        settings = unversioned.merged(row.settings, row.of_script)
         return Bundle(
             version=row.id,
             namespace=row.namespace,
@@ -122,7 +124,8 @@ class Versions:
             compatibility_flags=row.compatibility_flags,
             handlers=row.handlers,
             assets=row.assets,
-            tails=_tails(unversioned.merged(row.settings, row.of_script), row.account_id),
+            tails=_tails(settings, row.account_id),
+            observability=observability(settings),
         )
 
     def uploaded(self, row: Version, of_script: dict[str, Any] | None = None) -> NewVersion:

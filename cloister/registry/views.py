@@ -10,6 +10,7 @@ import msgspec
 from cloister.assets.manifest import SiteRef
 from cloister.languages import RESTRICTED, Language
 from cloister.limits import NO_LIMITS, Limits
+from cloister.registry.observability import Observability
 from cloister.registry.rollout import Share, Split
 
 Item = TypeVar("Item")
@@ -127,6 +128,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     assets: SiteRef | None = None
     tails: list[tuple[str, str]] = []
     """Workers that get its records: namespaces and names."""
+    observability: Observability = Observability()
 
     def __repr__(self) -> str:
         """Without ``env``: it holds secrets, and a repr ends in logs."""

@@ -10,7 +10,7 @@ from cloister.limits import NO_LIMITS, Limits
 from cloister.registry import unversioned
 from cloister.registry.object_classes import Migration
 from control.errors import VALIDATION_FAILED, Refused
-from control.rules import assets, bindings, limits, objects, tags, tail_consumers
+from control.rules import assets, bindings, limits, objects, observability, tags, tail_consumers
 
 OLDEST_DATE = "2021-11-02"
 """What holds when an upload names no compatibility date, as in the product."""
@@ -191,6 +191,8 @@ def _kept(value: dict[str, Any]) -> dict[str, Any]:
     for name, item in kept.items():
         if not isinstance(item, KEPT[name]):
             raise Refused(VALIDATION_FAILED, f"{name} has the wrong JSON type.", pointer=f"/{name}")
+    if "observability" in kept:
+        observability.check(kept["observability"])
     if "tail_consumers" in kept:
         kept["tail_consumers"] = tail_consumers.consumers(kept["tail_consumers"])
     if len(msgspec.json.encode(kept)) > SETTINGS_BYTES:

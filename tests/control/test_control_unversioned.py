@@ -99,3 +99,13 @@ def test_who_uploaded_it(gate: httpx.Client) -> None:
         result(gate.put(GATE, files=form(), headers=headers))
         service = result(gate.get("/workers/services/gate"))
         assert service["default_environment"]["script"]["last_deployed_from"] == source
+
+
+def test_what_observability_may_say(gate: httpx.Client) -> None:
+    """A rate is one, and what is on or off is so; fields that mean nothing here are kept."""
+    path = f"{GATE}/script-settings"
+    for wrong in ({"head_sampling_rate": 1.5}, {"enabled": "yes"}, {"logs": {"enabled": 1}}):
+        assert code(gate.patch(path, json={"observability": wrong})) == (400, 10021), wrong
+    said = {"enabled": True, "head_sampling_rate": 0.5, "traces": {"enabled": True}}
+    changed = result(gate.patch(path, json={"observability": said}))
+    assert changed["observability"] == said

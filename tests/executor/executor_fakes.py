@@ -192,7 +192,7 @@ class FakeHost:
         self._scripts = list(scripts)
         self._loaded = loaded
 
-    def write(self, trace: Trace) -> None:
+    def write(self, trace: Trace, *, keep: bool = True) -> None:
         self.written.append(trace)
 
     @property

@@ -68,7 +68,7 @@ class NativeHost:
         )
         self._pool = pool
 
-    def write(self, trace: Trace) -> None:
+    def write(self, trace: Trace, *, keep: bool = True) -> None:
         self.written.append(trace)
 
     async def bundle(self, _version: str) -> Bundle:
