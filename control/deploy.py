@@ -110,6 +110,14 @@ class Surroundings:
         """See :class:`bindings.World`."""
         return house().registry.queues.find(self.namespace.account_id, name) is not None
 
+    def bucket_exists(self, name: str) -> bool:
+        """See :class:`bindings.World`."""
+        try:
+            house().registry.r2.get(self.namespace.account_id, name)
+        except NotFound:
+            return False
+        return True
+
     def namespace_exists(self, name: str) -> bool:
         """See :class:`bindings.World`."""
         if not is_plain(self.namespace.name):

@@ -130,6 +130,7 @@ R2_BUCKET_NAME = Problem(
 R2_BUCKET_NOT_FOUND = Problem(10006, 404, "The specified bucket does not exist.")
 R2_KEY_NOT_FOUND = Problem(10007, 404, "The specified key does not exist.")
 R2_BUCKET_NOT_EMPTY = Problem(10008, 409, "The bucket you tried to delete is not empty.")
+R2_BUCKET_NOT_FOUND_FOR_BINDING = Problem(10085, 400, "This R2 bucket does not exist.")
 R2_NO_CORS = Problem(10059, 404, "The CORS configuration does not exist.")
 R2_OBJECT_TOO_LARGE = Problem(100100, 413, "The object is larger than 300 MiB.")
 

@@ -15,6 +15,7 @@ from msgspec import Raw
 from redis.asyncio import Redis
 
 from cloister.assets.sites import Sites
+from cloister.blobs import Blobs
 from cloister.limits import NO_LIMITS
 from cloister.messages import Outbound
 from cloister.outcomes import Outcome
@@ -71,6 +72,7 @@ class Neighbours(Protocol):
     settings: Settings
     registry: Registry
     sites: Sites
+    blobs: Blobs
     budget: Budget
     valkey: Redis
     points: Gathered
@@ -124,6 +126,7 @@ class Server:
         self.databases = host.questions
         self.account_id = bundle.account_id
         self.sites = host.sites
+        self.blobs = host.blobs
         self.assets = bundle.assets
         self.streams = Streams(run.work.body, Budget(INVOCATION_BYTES, host.budget))
         self.tally: Counter[str] = Counter()

@@ -101,7 +101,7 @@ class Supervisor:
         self._redis = self.valkey = async_redis(settings)
         self.caches = CacheStore(settings.data_dir / "cache")
         self.points = Gathered(self.registry.points, self.threads)
-        blobs = Blobs.open(settings)
+        self.blobs = blobs = Blobs.open(settings)
         self.sites = Sites(blobs)
         self._compiler = Compiler(settings, blobs, self.pools, open_cipher(settings))
         self.databases = Databases(settings, self.registry, blobs, self.threads)

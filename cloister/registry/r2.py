@@ -5,7 +5,7 @@
 import re
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cloister.errors import Conflict, Invalid, NotFound
@@ -228,12 +228,6 @@ class R2:
                 )
                 .values(storage_class=storage_class)
             )
-
-
-def check_buckets(work: Work, account_id: str, names: set[str]) -> bool:
-    """Whether the account has all these buckets."""
-    mine = (Bucket.account_id == account_id) & Bucket.name.in_(names)
-    return work.scalar(select(func.count()).select_from(Bucket).where(mine)) == len(names)
 
 
 def _hold(work: Work, bucket_id: str) -> RuleList | None:

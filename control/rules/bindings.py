@@ -16,6 +16,7 @@ from control.errors import (
     BINDING_TWICE,
     KV_ID_INVALID_FOR_BINDING,
     KV_NOT_FOUND_FOR_BINDING,
+    R2_BUCKET_NOT_FOUND_FOR_BINDING,
     TEXT_TOO_LARGE,
     TOO_MANY_VARIABLES,
     VALIDATION_FAILED,
@@ -44,6 +45,9 @@ class World(Protocol):
 
     def stored_secret_exists(self, store_id: str, name: str) -> bool:
         """Whether the account has this store, with a secret of this name for Workers in it."""
+
+    def bucket_exists(self, name: str) -> bool:
+        """Whether the account has this R2 bucket."""
 
     def namespace_exists(self, name: str) -> bool:
         """Whether a binding may be to this dispatch namespace, which only a plain Worker's may."""
@@ -135,6 +139,13 @@ def check_targets(world: World, uploaded: list[Binding]) -> None:
                 KV_NOT_FOUND_FOR_BINDING,
                 f"KV namespace {item['namespace_id']!r} of binding {item['name']!r} not found.",
                 pointer=f"/bindings/{index}/namespace_id",
+            )
+        if item["type"] == "r2_bucket" and not world.bucket_exists(item["bucket_name"]):
+            raise Refused(
+                R2_BUCKET_NOT_FOUND_FOR_BINDING,
+                f"R2 bucket '{item['bucket_name']}' not found. Please use a different name and "
+                "try again.",
+                pointer=f"/bindings/{index}/bucket_name",
             )
         if item["type"] == "d1" and not world.database_exists(item["database_id"]):
             raise Refused(
@@ -267,6 +278,16 @@ def _kv_namespace(item: Binding, pointer: str) -> Binding:
 _D1_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def _r2_bucket(item: Binding, pointer: str) -> Binding:
+    if item.get("jurisdiction") not in (None, "", "default"):
+        raise Refused(
+            VALIDATION_FAILED,
+            f"Binding {item['name']!r}: there are no jurisdictions here but the default one.",
+            pointer=f"{pointer}/jurisdiction",
+        )
+    return {"bucket_name": _text(item, "bucket_name", pointer)}
+
+
 def _d1(item: Binding, pointer: str) -> Binding:
     """``id`` is the older name of ``database_id``; a version has both, as the product shows it."""
     said = {item[field] for field in ("database_id", "id") if isinstance(item.get(field), str)}
@@ -328,6 +349,7 @@ _FIELDS: dict[str, Callable[[Binding, str], Binding]] = {
     "kv_namespace": _kv_namespace,
     "d1": _d1,
     "queue": queues.queue,
+    "r2_bucket": _r2_bucket,
     "service": _service,
     "dispatch_namespace": _dispatch_namespace,
     "durable_object_namespace": objects.binding,
@@ -363,7 +385,7 @@ Shown = Annotated[
 
 _NOT_SERVED = frozenset(
     {
-        *("secret_key", "d1", "r2_bucket"),
+        "secret_key",
         *("workflow", "hyperdrive", "vectorize", "ai", "ai_search", "ai_search_namespace"),
         *("images", "media", "browser", "browser_rendering", "mtls_certificate"),
         *("send_email", "pipelines", "vpc_service", "vpc_network", "flagship", "messaging"),

@@ -15,6 +15,7 @@ from executor.bindings.kv import Kv
 from executor.bindings.limiter import Limiter
 from executor.bindings.objects import Objects
 from executor.bindings.queue import Queue
+from executor.bindings.r2 import R2
 from executor.bindings.secret import Secret
 from executor.bindings.service import Service
 
@@ -28,6 +29,7 @@ TYPES: dict[str, type[Binding]] = {
     "queue": Queue,
     "ratelimit": Limiter,
     "secrets_store_secret": Secret,
+    "r2_bucket": R2,
     "service": Service,
 }
 

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from cloister.assets import SiteRef
 from cloister.assets.sites import Sites
+from cloister.blobs import Blobs
 from cloister.limits import Limits
 from cloister.registry.objects import ObjectNamespaceView
 from cloister.registry.registry import Registry
@@ -77,6 +78,7 @@ class Scope(Protocol):
     account_id: str
     """Whose worker it is."""
     sites: Sites
+    blobs: Blobs
     assets: SiteRef | None
     """Those of the worker's version."""
     streams: Streams

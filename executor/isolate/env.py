@@ -14,6 +14,7 @@ from executor.isolate.workers.kv import KVNamespace
 from executor.isolate.workers.limiter import RateLimiter
 from executor.isolate.workers.objects import DurableObjectNamespace
 from executor.isolate.workers.queues import Queue
+from executor.isolate.workers.r2 import R2Bucket
 from executor.isolate.workers.secret import StoreSecret
 from executor.isolate.workers.services import Fetcher, Service
 from executor.isolate.workers.values import to_js_dicts
@@ -46,6 +47,7 @@ BINDINGS: dict[str, Callable[[str], Any]] = {
     "queue": Queue,
     "ratelimit": RateLimiter,
     "secrets_store_secret": StoreSecret,
+    "r2_bucket": R2Bucket,
     "service": Service,
 }
 """What makes the tenant's side of a live binding, by its type."""

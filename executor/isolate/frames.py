@@ -50,6 +50,25 @@ What calls carry, by target::
                                                        option "stream" (id) the body follows
                     delete              [Outgoing]      -> whether there was one
     (get and get_many take the option cache_ttl, s)
+    an R2 bucket  head              [key]           -> None | an object: {"key", "version", "size",
+                                                       "etag", "checksums", "uploaded" (epoch ms),
+                                                       "httpMetadata", "customMetadata",
+                                                       "storageClass"}
+                  get               [key]           -> the same, and where it is read "range" and
+                                                       "body" (bytes) or "stream" (id); options:
+                                                       only_if | if_headers, range | range_header
+                  put               [key, value]    -> None (a condition fails) | an object.
+                                                       options: http_metadata, custom_metadata,
+                                                       storage_class, checksums, only_if |
+                                                       if_headers; stream as in KV's put
+                  delete            [[key, ...]]    -> None
+                  list              []              -> {"objects", "delimitedPrefixes",
+                                                       "truncated", "cursor"?}; options: prefix,
+                                                       delimiter, cursor, start_after, limit
+                  createMultipartUpload    [key]                       -> the upload's id
+                  uploadPart               [key, upload, number, value] -> the part's etag
+                  completeMultipartUpload  [key, upload, [[number, etag], ...]] -> an object
+                  abortMultipartUpload     [key, upload]               -> None
     a class of    idFromName        [name]          -> the id's digits
     objects       newUniqueId       []              -> the same
                   idFromString      [digits]        -> the same

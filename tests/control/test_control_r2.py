@@ -1,6 +1,7 @@
 """R2 over the API: buckets and objects, by the official SDK and by what wrangler sends."""
 
 import hashlib
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from email.header import decode_header, make_header
@@ -24,6 +25,7 @@ from control import r2
 
 ACCOUNT = "a" * 32
 OTHER_ACCOUNT = "b" * 32
+HELLO = b"from workers import WorkerEntrypoint\n"
 B = "/r2/buckets"
 LARGE = 12 * 1024 * 1024
 
@@ -528,3 +530,28 @@ def test_full_buckets(api: httpx.Client, bucket: str, app: Flask, settings: Sett
         assert fault(api.put(f"{bucket}/b", content=b"")) == (413, 100100)
         assert api.put(f"{bucket}/a", content=b"y" * 1_900).is_success
     assert len(blobs(settings)) == 1
+
+
+@pytest.mark.usefixtures("executor")
+def test_bindings_to_buckets(api: httpx.Client, bucket: str) -> None:
+    """A worker may be bound to a bucket that its account has, and to no other; the binding is
+    shown as it was uploaded."""
+    script = "/workers/dispatch/namespaces/production/scripts/w"
+
+    def upload(**binding: Any) -> httpx.Response:
+        metadata = {
+            "main_module": "w.py",
+            "bindings": [{"type": "r2_bucket", "name": "B", **binding}],
+        }
+        files = {
+            "metadata": (None, json.dumps(metadata), "application/json"),
+            "w.py": ("w.py", HELLO, "text/x-python"),
+        }
+        return api.put(script, files=files)
+
+    assert fault(upload(bucket_name="none")) == (400, 10085)
+    assert fault(upload(bucket_name=5)) == (400, 10021)
+    assert fault(upload(bucket_name="files", jurisdiction="eu")) == (400, 10021)
+    assert upload(bucket_name="files", jurisdiction="default").is_success
+    (shown,) = api.get(f"{script}/bindings").json()["result"]
+    assert shown == {"type": "r2_bucket", "name": "B", "bucket_name": "files"}
