@@ -7,7 +7,8 @@ import msgspec
 from flask import Blueprint, Response
 from msgspec import UNSET, Meta, UnsetType
 
-from cloister.registry.queue_messages import BacklogFull, by_id
+from cloister.registry.queue_messages import by_id
+from cloister.registry.queue_sending import BacklogFull
 from cloister.registry.queue_views import (
     BATCH_MESSAGES,
     DELAY_S,

@@ -11,11 +11,10 @@ row last: they wait for nobody before.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import delete, func, select, update
 
-from cloister.errors import Conflict, Invalid, NotFound
-from cloister.registry.database import Database, Work, now_ms
+from cloister.errors import NotFound
+from cloister.registry.database import Database, now_ms
 from cloister.registry.models import Namespace, Script
 from cloister.registry.names import new_id
 from cloister.registry.queue_leases import (
@@ -34,11 +33,8 @@ from cloister.registry.queue_leases import (
     takeable,
 )
 from cloister.registry.queue_models import Queue, QueueDelivery, QueueMessage
+from cloister.registry.queue_sending import Sender
 from cloister.registry.queue_views import (
-    BACKLOG_BYTES,
-    MESSAGE_BYTES,
-    SENT_BYTES,
-    SENT_MESSAGES,
     Delivery,
     MessageView,
     NewMessage,
@@ -55,15 +51,12 @@ ROWS_AT_ONCE = 1_000
 """Messages that one transaction deletes."""
 
 
-class BacklogFull(Conflict):
-    """The queue holds as much as it may."""
-
-
 class Messages:
     """Sends, leases, settles and clears messages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._sender = Sender(database)
 
     def send(self, account_id: str, wanted: Any, messages: Sequence[NewMessage]) -> Sent:
         """Store messages, all or none, in the queue that ``wanted`` (a condition) finds.
@@ -73,26 +66,7 @@ class Messages:
             NotFound: the account has no such queue.
             BacklogFull: it takes no more.
         """
-        size = check_sent(messages)
-        now = now_ms()
-        try:
-            with self._database.write() as work:
-                found = work.execute(
-                    select(Queue.id, Queue.delay_s).where(Queue.account_id == account_id, wanted)
-                ).one_or_none()
-                if found is None:
-                    raise no_queue()
-                rows = [_row(found.id, found.delay_s, each, now) for each in messages]
-                work.execute(insert(QueueMessage), rows)
-                first = min(row["visible_at"] for row in rows)
-                counted = _arrived(work, found.id, len(rows), size, first)
-                oldest = work.scalar(_oldest(found.id))
-        except IntegrityError as exc:
-            raise no_queue() from exc
-        metrics = QueueMetrics(
-            count=counted.backlog_count, size_bytes=counted.backlog_bytes, oldest_at=oldest or now
-        )
-        return Sent(queue_id=found.id, metrics=metrics, deliver_at=counted.deliver_at)
+        return self._sender.send(account_id, wanted, messages)
 
     def metrics(self, queue_id: str) -> QueueMetrics:
         """What is in a queue. Raises NotFound."""
@@ -274,27 +248,6 @@ class Messages:
         return len(rows)
 
 
-def check_sent(messages: Sequence[NewMessage]) -> int:
-    """The bytes of messages that are sent together. Raises Invalid, in the product's words."""
-    if not messages:
-        raise Invalid("At least one message is needed.", pointer="/messages")
-    if len(messages) > SENT_MESSAGES:
-        raise Invalid(
-            f"batch message count of {len(messages)} exceeds limit of {SENT_MESSAGES}",
-            pointer="/messages",
-        )
-    size = 0
-    for each in messages:
-        if len(each.body) > MESSAGE_BYTES:
-            raise Invalid(
-                f"message length of {len(each.body)} bytes exceeds limit of {MESSAGE_BYTES}"
-            )
-        size += len(each.body)
-    if size > SENT_BYTES:
-        raise Invalid(f"batch size of {size} bytes exceeds limit of {SENT_BYTES}")
-    return size
-
-
 def by_name(name: str) -> Any:
     """Finds an account's queue by its name."""
     return Queue.name == name
@@ -303,42 +256,6 @@ def by_name(name: str) -> Any:
 def by_id(queue_id: str) -> Any:
     """Finds an account's queue by its id."""
     return Queue.id == queue_id
-
-
-def _row(queue_id: str, default_s: int, message: NewMessage, now: int) -> dict[str, Any]:
-    delay_s = default_s if message.delay_s is None else message.delay_s
-    return {
-        "id": new_id(),
-        "queue_id": queue_id,
-        "body": message.body,
-        "content_type": message.content_type,
-        "size": len(message.body),
-        "sent_at": now,
-        "visible_at": now + delay_s * 1000,
-        "attempts": 0,
-        "lease": None,
-    }
-
-
-def _arrived(work: Work, queue_id: str, count: int, size: int, first: int) -> Any:
-    """Count messages that were inserted, and have the queue looked at when the first is due."""
-    later = Queue.deliver_at.is_(None) | (Queue.deliver_at > first)
-    work.execute(
-        update(Queue)
-        .where(Queue.id == queue_id)
-        .values(
-            backlog_count=Queue.backlog_count + count,
-            backlog_bytes=Queue.backlog_bytes + size,
-            deliver_at=case((later, first), else_=Queue.deliver_at),
-        )
-    )
-    columns = (Queue.backlog_count, Queue.backlog_bytes, Queue.deliver_at)
-    counted = work.execute(select(*columns).where(Queue.id == queue_id)).one_or_none()
-    if counted is None:
-        raise no_queue()
-    if counted.backlog_bytes > BACKLOG_BYTES:
-        raise BacklogFull(f"The queue holds {BACKLOG_BYTES} bytes and takes no more.")
-    return counted
 
 
 def _oldest(queue_id: str) -> Any:

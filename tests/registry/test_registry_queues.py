@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 
 from cloister.errors import Conflict, Invalid, NotFound
-from cloister.registry import NewVersion, Registry, queue_leases, queue_messages, queues
-from cloister.registry.queue_messages import BacklogFull, by_id, by_name
+from cloister.registry import (
+    NewVersion,
+    Registry,
+    queue_leases,
+    queue_messages,
+    queue_sending,
+    queues,
+)
+from cloister.registry.queue_messages import by_id, by_name
+from cloister.registry.queue_sending import BacklogFull
 from cloister.registry.queue_views import (
     ConsumerSettings,
     NewConsumer,
@@ -34,7 +42,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (queues, queue_messages, queue_leases):
+    for module in (queues, queue_messages, queue_leases, queue_sending):
         monkeypatch.setattr(module, "now_ms", clock)
     return clock
 
@@ -312,7 +320,7 @@ def test_bounds(registry: Registry, queue: QueueView, monkeypatch: pytest.Monkey
     for wrong in (["x"] * 101, ["x" * 128_001], ["x" * 100_000] * 3, []):
         with pytest.raises(Invalid):
             send(registry, queue, *wrong)
-    monkeypatch.setattr(queue_messages, "BACKLOG_BYTES", 400_000)
+    monkeypatch.setattr(queue_sending, "BACKLOG_BYTES", 400_000)
     with pytest.raises(BacklogFull):
         send(registry, queue, "x" * 22_001)
     assert registry.queues.messages.metrics(queue.id).count == 101
@@ -406,3 +414,35 @@ def test_many_at_once(registry: Registry, queue: QueueView, consume: Consume) ->
         messages.conclude(taken, [each.lease for each in taken.messages], {})
     assert sorted(got) == sorted(f"{number}.{each}" for number in range(3) for each in range(10))
     assert messages.metrics(queue.id).count == 0
+
+
+def test_sent_together(
+    registry: Registry, account: str, queue: QueueView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What many threads send at once is all there, each of them told of its own; and what some of
+    them cannot send is refused to them alone."""
+    registry.queues.create(account, "other", QueueSettings())
+    monkeypatch.setattr(queue_sending, "BACKLOG_BYTES", 100_000)
+    messages = registry.queues.messages
+
+    def one(number: int) -> str:
+        name = ("jobs", "other", "none")[number % 3]
+        body = "x" * 100_001 if number % 8 == 7 else str(number)
+        try:
+            return messages.send(account, by_name(name), texts(body)).queue_id
+        except (NotFound, BacklogFull) as refused:
+            return type(refused).__name__
+
+    with ThreadPoolExecutor(12) as threads:
+        outcomes = list(threads.map(one, range(48)))
+    other = registry.queues.find(account, "other")
+    assert other is not None
+    for number, outcome in enumerate(outcomes):
+        expected = (queue.id, other.id, "NotFound")[number % 3]
+        if number % 8 == 7 and expected != "NotFound":
+            expected = "BacklogFull"
+        assert outcome == expected
+    for place, which in ((queue, 0), (other, 1)):
+        sent = {str(n) for n in range(48) if n % 3 == which and n % 8 != 7}
+        assert set(bodies(messages.peek(place.id, 100))) == sent
+        assert messages.metrics(place.id).count == len(sent)
