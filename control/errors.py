@@ -53,12 +53,10 @@ BAD_SCRIPT_NAME = Problem(
     "A Worker's name begins with a lower-case letter, has only lower-case letters, digits and "
     "dashes, does not end in a dash, and is at most 63 characters long.",
 )
-NOT_IMPLEMENTED = Problem(10017, 501, "Not implemented.")
 VALIDATION_FAILED = Problem(10021, 400, "The script could not be validated.")
 BAD_BODY = Problem(10026, 400, "The body could not be parsed as JSON.")
 SCRIPT_TOO_LARGE = Problem(10027, 400, "The script exceeds the size limit of 64 MiB.")
 BODY_TOO_LARGE = Problem(10027, 413, "The body is larger than this request allows.")
-CONCURRENT_CHANGE = Problem(10035, 409, "Somebody else changed this at the same time. Try again.")
 NAME_TAKEN = Problem(10040, 409, "This name is taken.")
 KV_NOT_FOUND_FOR_BINDING = Problem(10041, 404, "This KV namespace does not exist.")
 KV_ID_INVALID_FOR_BINDING = Problem(10042, 400, "This KV namespace id is not valid.")
