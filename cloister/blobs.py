@@ -174,6 +174,13 @@ class Blobs:
         with _translated():
             self._store.delete(_checked(key))
 
+    def clear(self, key: str) -> None:
+        """:meth:`delete` what nobody writes any more, and what somebody left who died at it."""
+        self.delete(key)
+        if self._directory is not None:  # where the store keeps a file until it is whole
+            with _translated():
+                Path(self._directory, f"{key}#1").unlink(missing_ok=True)
+
     async def adelete(self, key: str) -> None:
         """:meth:`delete` for an event loop."""
         with _translated():

@@ -171,7 +171,7 @@ class R2Store:
         done = 0
         while garbage := self.r2.objects.garbage(COLLECTED_AT_ONCE):
             for version in garbage:
-                self.blobs.delete(blob_key(version))
+                self.blobs.clear(blob_key(version))
             self.r2.objects.forget(garbage)
             done += len(garbage)
         return done
