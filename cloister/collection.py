@@ -28,6 +28,11 @@ CHUNK = 500
 
 DIGEST_CHARACTERS = 64
 
+PASSING = ("exports", "imports")
+"""Files of databases, one of each for each database at most."""
+PASSING_S = 2 * 60 * 60
+"""What they are kept for: their addresses hold for an hour."""
+
 MARKED = 1_000_000
 """Digests of files that are held at once, some hundred bytes each: more are gone through in
 parts."""
@@ -57,9 +62,18 @@ def collect(registry: Registry, blobs: Blobs) -> int:
     sites = list(registry.assets.in_versions())
     deleted += discard("manifest", _others({site.manifest for site in sites}))
     deleted += discard("assetconfig", _others({site.config for site in sites}))
+    deleted += sum(_discard_passing(blobs, kind) for kind in PASSING)
     if deleted:
         log.info("%d blobs that nothing names were deleted", deleted)
     return deleted
+
+
+def _discard_passing(blobs: Blobs, kind: str) -> int:
+    before_s = time.time() - PASSING_S
+    old = [key for key, written_s in blobs.entries(kind) if written_s < before_s]
+    for key in old:
+        blobs.delete(key)
+    return len(old)
 
 
 def _count_files(registry: Registry) -> int:

@@ -75,10 +75,12 @@ class Export(msgspec.Struct, frozen=True, kw_only=True, tag="export", omit_defau
     no_data: bool = False
 
 
-class Import(msgspec.Struct, frozen=True, kw_only=True, tag="import"):
-    """Run the SQL of the blob ``key``, in one transaction. Answered by :class:`Task`."""
+class Import(msgspec.Struct, frozen=True, kw_only=True, tag="import", omit_defaults=True):
+    """Run the SQL of the blob ``key``, in one transaction, if its MD5 is ``etag``, where that is
+    said. Answered by :class:`Task`."""
 
     key: str
+    etag: str = ""
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True, tag="poll"):
@@ -256,6 +258,6 @@ def export_key(database: str) -> str:
     return f"exports/{database}"
 
 
-def import_key(database: str, etag: str) -> str:
-    """The blob of a file to be imported, by the MD5 of its content."""
-    return f"imports/{database}-{etag}"
+def import_key(database: str) -> str:
+    """The blob of the file to be imported next."""
+    return f"imports/{database}"

@@ -153,7 +153,7 @@ def import_(account_id: str, database_id: str, body: bodies.Body[NewImport]) -> 
     if wanted.etag is None:
         raise Refused(D1_MALFORMED, "etag is required.", pointer="/etag")
     if wanted.action == "ingest":
-        return _imported(account_id, id_, Import(key=import_key(id_, wanted.etag)))
+        return _imported(account_id, id_, Import(key=import_key(id_), etag=wanted.etag))
     address = _address(account_id, id_, "import", wanted.etag)
     filename = f"{id_}.{wanted.etag}.sql"
     return envelope.success(
@@ -167,7 +167,7 @@ def put_file(account_id: str, database_id: str, token: str) -> Response:
     """Take the file of an import, at the address that ``init`` gave."""
     etag = _granted(account_id, database_id, "import", token)
     mine(account_id, database_id)
-    house().blobs.put_stream(import_key(database_id, etag), _verified(etag))
+    house().blobs.put_stream(import_key(database_id), _verified(etag))
     answer = Response(status=200)
     answer.headers["ETag"] = f'"{etag}"'
     return answer

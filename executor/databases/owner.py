@@ -8,6 +8,7 @@ in a line that is short, and few are open at once.
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import logging
 import os
 import shutil
@@ -16,6 +17,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +42,7 @@ from cloister.databases import (
     UnreadToProcess,
     encode_outcome,
     export_key,
+    import_key,
 )
 from cloister.errors import CloisterError, NotFound, NotReady
 from cloister.registry import Registry
@@ -259,7 +262,8 @@ class Databases:
         if job.database in self._open:
             await asyncio.wait([self._close_later(job.database)])
         await self._in_thread(self._remove, job.account, job.database)
-        await self._blobs.adelete(export_key(job.database))
+        for key in (export_key(job.database), import_key(job.database)):
+            await self._blobs.adelete(key)
 
     # Exports and imports:
 
@@ -306,7 +310,7 @@ class Databases:
         file = self._directory / job.database / IMPORT
         async with self._gate.place((job.account, job.database)):
             await self._process(job)
-            if not await self._in_thread(self._fetch, ask.key, file):
+            if not await self._in_thread(self._fetch, ask, file):
                 raise NotFound("The file was not uploaded, or was imported already.")
             try:
                 return await self._read(job, Import(key=IMPORT))
@@ -363,13 +367,22 @@ class Databases:
             else:
                 shutil.rmtree(trash, ignore_errors=True)
 
-    def _fetch(self, key: str, file: Path) -> bool:
-        """Bring a blob to where the database's process, whose user owns the directory, reads it."""
-        if not self._blobs.get_file(key, file):
+    def _fetch(self, ask: Import, file: Path) -> bool:
+        """Bring a blob to where the database's process, whose user owns the directory, reads it,
+        if it is the one that is meant."""
+        if not self._blobs.get_file(ask.key, file):
+            return False
+        if ask.etag and _md5(file) != ask.etag:
+            file.unlink()
             return False
         owner = file.parent.stat()
         os.chown(file, owner.st_uid, owner.st_gid)
         return True
+
+
+def _md5(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
 def _unlink(file: Path) -> None:

@@ -96,10 +96,10 @@ def test_an_import_is_uploaded_whole_or_not(
     assert begun["filename"] == f"{id_}.{ETAG}.sql"
     wrong = anybody.put(begun["upload_url"], content=FILE + b"DROP TABLE t;")
     assert code(wrong) == (400, 7400)
-    assert blobs.get(import_key(id_, ETAG)) is None
+    assert blobs.get(import_key(id_)) is None
     sent = anybody.put(begun["upload_url"], content=FILE)
     assert (sent.status_code, sent.headers["etag"]) == (200, f'"{ETAG}"')
-    assert blobs.get(import_key(id_, ETAG)) == FILE
+    assert blobs.get(import_key(id_)) == FILE
     fake.scripted = Task(id="f" * 32)
     ingest = {"action": "ingest", "etag": ETAG, "filename": begun["filename"]}
     going = asked(api, f"{id_}/import", ingest)

@@ -265,6 +265,10 @@ def test_an_export_and_its_import(shared: House, database: str) -> None:
     assert run(shared, other, "SELECT a FROM t") == [[["x"], [b"\0"]]]
     again = settled(shared, other, Import(key="imports/one"))
     assert isinstance(again, Failed)
+    shared.blobs.put("imports/one", text)
+    other_file = settled(shared, other, Import(key="imports/one", etag="0" * 32))
+    assert isinstance(other_file, Failed)
+    assert other_file.kind == "missing"
     shared.blobs.put("imports/bad", b"INSERT INTO t VALUES (1); NOPE")
     bad = settled(shared, other, Import(key="imports/bad"))
     assert isinstance(bad, Failed)

@@ -1,11 +1,18 @@
 """SQL databases: names, pages, and who has the files."""
 
+import os
+import time
+
 import pytest
 
+from cloister.blobs import Blobs
+from cloister.collection import collect
+from cloister.databases import export_key, import_key
 from cloister.errors import Conflict, Invalid, NotFound
 from cloister.registry import Registry
 from cloister.registry import databases as databases_module
 from cloister.registry.databases import TooMany
+from cloister.settings import Settings
 
 OTHER = "b" * 32
 
@@ -104,3 +111,17 @@ def test_no_account_no_database(registry: Registry) -> None:
     """An account that does not exist has none."""
     with pytest.raises(NotFound):
         registry.databases.create("f" * 32, "shop")
+
+
+def test_files_that_pass_through_are_collected(registry: Registry, settings: Settings) -> None:
+    """Exports and uploads for an import go some time after their addresses have expired; what is
+    younger stays."""
+    blobs = Blobs.open(settings)
+    for age_s, id_ in ((7_300, "old"), (3_500, "young")):
+        for key in (export_key(id_), import_key(id_)):
+            blobs.put(key, b"SELECT 1;")
+            moment = time.time() - age_s
+            os.utime(settings.data_dir / "blobs" / key, (moment, moment))
+    assert collect(registry, blobs) == 2
+    assert blobs.size(export_key("young")) == blobs.size(import_key("young")) == 9
+    assert blobs.size(export_key("old")) is None
