@@ -17,8 +17,11 @@ from scheduler.house import House
 
 log = logging.getLogger(__name__)
 
-FIRED_AT_ONCE = 4_000
+FIRED_A_TICK = 4_000
 """What is due beyond that has the next tick."""
+
+CLAIMED_AT_ONCE = 500
+"""So many are lost at most with a scheduler that dies."""
 
 COUNTS = "scheduler:crons"
 """The Valkey hash of what is counted: triggers ``fired``; ``refused`` where the namespace's queue
@@ -29,11 +32,27 @@ async def fire(house: House) -> None:
     """Send the event of each trigger that is due.
 
     Raises:
-        redis.RedisError, NotReady: what was claimed may have been sent, or not.
+        redis.RedisError, NotReady: what was claimed last may have been sent, or not.
     """
-    firings = await asyncio.to_thread(house.registry.schedules.take, FIRED_AT_ONCE)
-    if not firings:
-        return
+    for _ in range(FIRED_A_TICK // CLAIMED_AT_ONCE):
+        some = asyncio.ensure_future(_fire_some(house))
+        try:
+            if await asyncio.shield(some) < CLAIMED_AT_ONCE:
+                return
+        except asyncio.CancelledError:
+            await some  # what is claimed is sent
+            raise
+
+
+async def _fire_some(house: House) -> int:
+    """Claim some, and send them; how many were claimed."""
+    firings = await asyncio.to_thread(house.registry.schedules.take, CLAIMED_AT_ONCE)
+    if firings:
+        await _send(house, firings)
+    return len(firings)
+
+
+async def _send(house: House, firings: list[Firing]) -> None:
     ids = sorted({firing.script_id for firing in firings})
     routes = await asyncio.to_thread(house.registry.routes, ids)
     found = [(each, routes[each.script_id]) for each in firings if each.script_id in routes]

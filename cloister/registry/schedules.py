@@ -78,6 +78,8 @@ class Schedules:
         """Claim what is due, at most so many: nobody else gets these. What was missed meanwhile
         fires once, for its latest time."""
         now = now_ms()
+        if not self._is_any_due(now):
+            return []
         due = (
             select(Schedule.script_id, Schedule.cron, Schedule.next_at)
             .where(Schedule.next_at <= now)
@@ -87,7 +89,7 @@ class Schedules:
         )
         with self._database.write() as work:
             rows = work.execute(due).all()
-            if not rows:
+            if not rows:  # another was quicker
                 return []
             work.connection().execute(
                 _MOVE_ON,
@@ -105,6 +107,12 @@ class Schedules:
             for row in rows
             if _is_known(row.cron)
         ]
+
+    def _is_any_due(self, now: int) -> bool:
+        """Whether it is worth a transaction that writes, which others would wait for."""
+        query = select(Schedule.next_at).where(Schedule.next_at <= now).limit(1)
+        with self._database.read() as session:
+            return session.scalar(query) is not None
 
 
 _MOVE_ON = (
