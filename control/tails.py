@@ -31,6 +31,15 @@ LIFE_S = 6 * 3600
 AT_ONCE = 10
 """Of one Worker, as in the product."""
 
+OUTCOMES = frozenset(
+    {
+        *("ok", "exception", "exceededCpu", "exceededMemory", "scriptNotFound", "canceled"),
+        "responseStreamDisconnected",
+    }
+)
+"""Those that the product has. For its filters any other is "unknown": ``--status error`` means
+those of ours, too."""
+
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """A request's header, and what it has to hold."""
@@ -55,7 +64,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         asked = record["event"].get("request") or {}
         said = [str(part) for line in record["logs"] for part in line["message"]]
         return (
-            (self.outcome is None or record["outcome"] in self.outcome)
+            (self.outcome is None or _named(record["outcome"]) in self.outcome)
             and (self.method is None or asked.get("method") in self.method)
             and (self.query is None or any(self.query in text for text in said))
             and self.script_version in (None, record["scriptVersion"])
@@ -155,6 +164,11 @@ def _wanted(record: bytes, filters: list[Filter]) -> bool:
         return True
     decoded = msgspec.json.decode(record)
     return all(each.lets_through(decoded) for each in filters)
+
+
+def _named(outcome: str) -> str:
+    """As the product's filters know it."""
+    return outcome if outcome in OUTCOMES else "unknown"
 
 
 def _has(headers: dict[str, str], wanted: Header) -> bool:
