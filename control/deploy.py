@@ -107,8 +107,12 @@ class Surroundings:
         return house().registry.secret_stores.exists(self.namespace.account_id, store_id, name)
 
     def queue_exists(self, name: str) -> bool:
-        """See :class:`bindings.World`."""
-        return house().registry.queues.find(self.namespace.account_id, name) is not None
+        """See :class:`bindings.World`. A token of one namespace may bind what is bound there."""
+        queues, account_id = house().registry.queues, self.namespace.account_id
+        if g.token.namespace is not None:
+            bound = queues.producers(account_id).get(name, [])
+            return any(namespace == self.namespace.name for namespace, _ in bound)
+        return queues.find(account_id, name) is not None
 
     def bucket_exists(self, name: str) -> bool:
         """See :class:`bindings.World`."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from cloister.events import SCHEDULED, TAIL, Scheduled
+from cloister.events import QUEUE, SCHEDULED, TAIL, QueueBatch, Scheduled
 
 Shown = Callable[[bytes], dict[str, Any]]
 
@@ -15,6 +15,14 @@ _scheduled = msgspec.msgpack.Decoder(Scheduled).decode
 def _show_scheduled(event: bytes) -> dict[str, Any]:
     fired = _scheduled(event)
     return {"cron": fired.cron, "scheduledTime": fired.scheduled_time}
+
+
+_batch = msgspec.msgpack.Decoder(QueueBatch).decode
+
+
+def _show_queue(event: bytes) -> dict[str, Any]:
+    batch = _batch(event)
+    return {"queue": batch.queue, "batchSize": len(batch.messages)}
 
 
 class _Named(msgspec.Struct, rename="camel"):
@@ -33,7 +41,11 @@ def _show_tail(event: bytes) -> dict[str, Any]:
     return {"consumedEvents": [{"scriptName": each.script_name} for each in named]}
 
 
-SHOWN: dict[str, Shown] = {SCHEDULED: _show_scheduled, TAIL: _show_tail}
+SHOWN: dict[str, Shown] = {
+    SCHEDULED: _show_scheduled,
+    QUEUE: _show_queue,
+    TAIL: _show_tail,
+}
 """By handler."""
 
 

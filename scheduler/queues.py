@@ -123,6 +123,8 @@ class Deliverer:
                     await self._woken.wait()
 
     async def _until_next_s(self) -> float:
+        if len(self._under_way) >= AT_ONCE:
+            return LOOK_S  # one that is over wakes it
         at = await asyncio.to_thread(self._messages.next_due)
         return LOOK_S if at is None else min(max(at / 1000 - time.time(), 0.01), LOOK_S)
 

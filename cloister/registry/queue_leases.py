@@ -19,6 +19,9 @@ from cloister.registry.queue_views import (
     Settled,
 )
 
+CLEARED_AT_ONCE = 20
+"""Batches that one transaction clears out of the way."""
+
 
 def locked(work: Work, queue_id: str) -> tuple[Queue, QueueConsumer | None]:
     """The queue, whose messages only the caller changes until the end of the transaction."""
@@ -35,7 +38,7 @@ def takeable(
     work: Work, queue: Queue, consumer: QueueConsumer | None, limit: int
 ) -> list[QueueMessage]:
     """Messages that may be taken now, up to one more than the limit. Those that are too old or
-    have been tried too often are cleared out of the way."""
+    have been tried too often are cleared out of the way; while there are many, none may be."""
     now = now_ms()
     query = (
         select(QueueMessage)
@@ -43,7 +46,7 @@ def takeable(
         .order_by(QueueMessage.visible_at, QueueMessage.number)
         .limit(limit + 1)
     )
-    while True:
+    for _ in range(CLEARED_AT_ONCE):
         rows = list(work.scalars(query))
         oldest = now - queue.retention_s * 1000
         old = [row for row in rows if row.sent_at < oldest]
@@ -53,6 +56,7 @@ def takeable(
         drop_rows(work, queue, old)
         _bury(work, queue, consumer, worn)
         work.flush()
+    return []
 
 
 def next_batch(work: Work, queue: Queue, consumer: QueueConsumer) -> list[QueueMessage]:

@@ -310,3 +310,19 @@ def test_bindings_need_their_queue(api: httpx.Client, queue: str, upload: Upload
     settings = f"/workers/dispatch/namespaces/{NAMESPACE}/scripts/sender/settings"
     assert api.get(settings).json()["result"]["bindings"] == [good]
     assert fault(api.delete(queue)) == (409, 11005)
+
+
+def test_a_token_of_a_namespace_binds_what_is_bound_there(
+    api: httpx.Client, queue: str, upload: Upload, registry: Registry
+) -> None:
+    """It guesses no queue of the account's; what the account's own token has bound there, it may
+    bind to other workers, too."""
+    binding = {"type": "queue", "name": "JOBS", "queue_name": "jobs"}
+    token = registry.tokens.create(ACCOUNT, "t", namespace=NAMESPACE).text
+    ours, theirs = api.headers["Authorization"], f"Bearer {token}"
+    api.headers["Authorization"] = theirs
+    assert fault(upload("mine", bindings=[binding])) == (404, 11000)
+    api.headers["Authorization"] = ours
+    assert upload("first", bindings=[binding]).is_success
+    api.headers["Authorization"] = theirs
+    assert upload("mine", bindings=[binding]).is_success

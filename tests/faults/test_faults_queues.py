@@ -177,6 +177,10 @@ def test_retries_and_dead_letters(rig: Rig) -> None:
     rig.wait_for(lambda: rig.seen("last") == {"bad": 1})
     rig.wait_for(lambda: rig.left(queue) == 0)
     assert rig.seen("first") == {"good": 1, "bad": 3, "awful": 1}
+    traces = rig.house.traces("ns", "first", 5)
+    assert traces[0].event == {"queue": "first", "batchSize": 1}
+    failed = [each.exceptions[0].message for each in traces if each.exceptions]
+    assert failed == ["no"]
 
 
 def test_none_is_lost(rig: Rig) -> None:
