@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cloister.cli import project, site, upload
+from cloister.cli import objects, project, site, upload
 from cloister.cli.connection import Connection, connected
 from cloister.cli.project import Project
 
@@ -75,6 +75,8 @@ def deploy(
         "keep_bindings": KEPT,
         **_optional(worker.config, options),
     }
+    if (steps := objects.migrations(connection.client, namespace, name, worker.config)) is not None:
+        metadata["migrations"] = steps
     if worker.assets is not None:
         code = (worker.source / worker.main).resolve() if worker.main else None
         found = site.read(worker.assets, worker.config.get("assets", {}), code)
@@ -132,6 +134,7 @@ def _bindings(
             for key, identifier in stores.items()
         ),
         *services,
+        *objects.bindings(config),
         *(
             {"type": "service", "name": key, "service": value}
             for key, value in options.get("service", {}).items()

@@ -36,6 +36,8 @@ KNOWN = {
     "vars",
     "kv_namespaces",
     "services",
+    "durable_objects",
+    "migrations",
     "limits",
     "tags",
     "assets",

@@ -49,6 +49,7 @@ def _run(up: Up, command: str) -> subprocess.CompletedProcess[str]:
         "README.md",
         "docs/quickstart.md",
         "examples/hello/README.md",
+        "examples/counter/README.md",
         "examples/kv-counter/README.md",
         "examples/site/README.md",
     ],
