@@ -29,7 +29,7 @@ STRETCH_BYTES = 128 * MIB
 """Of generations in a stretch, or as much as the database has, if that is more."""
 STRETCH_GENERATIONS = 10_000
 KEPT_S = 30 * 24 * 3600
-LARGEST_BYTES = 1024 * MIB
+LARGEST_BYTES = 512 * MIB
 """A larger database has no history: to copy it would hold up its queries for too long."""
 
 LOG_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
