@@ -6,8 +6,11 @@ from pathlib import Path
 import redis
 from scheduler_rig import Scheduler, holder
 
+from scheduler.doctor import report
 from scheduler.duty import COUNTS
 from scheduler.lease import KEY, LEASE_S
+
+BLOBS = "blobs 1 runs, 0 failed, 0 took too long"
 
 
 def test_one_is_at_work_and_another_takes_over(
@@ -18,6 +21,9 @@ def test_one_is_at_work_and_another_takes_over(
     try:
         held = wait_for(lambda: holder(valkey))
         wait_for(lambda: valkey.hget(COUNTS, "blobs:runs") == b"1")
+        said = report(valkey)
+        assert said[0].split(maxsplit=1) == ["scheduler", "at work"]
+        assert any(line.split() == BLOBS.split() for line in said), said
         second = Scheduler(tmp_path, redis_url)
         try:
             assert holder(valkey) == held
@@ -30,6 +36,7 @@ def test_one_is_at_work_and_another_takes_over(
     finally:
         if first.is_alive:
             first.end()
+    assert report(valkey)[0].split(maxsplit=1) == ["scheduler", "NOT AT WORK"]
     assert not valkey.exists(KEY)
     assert valkey.hget(COUNTS, "blobs:runs") == b"1"
 
