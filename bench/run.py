@@ -23,9 +23,12 @@ from urllib.parse import urlsplit
 from load import Figures, call, measure
 from memory import added_kb
 from processes import answers, free_port, gunicorn, python, running, valkey, wait_for
+from redis import Redis
 
 from cloister import credentials
 from cloister.client import Client, Module
+from cloister.embedded import valkey_socket
+from scheduler import lease as scheduler
 
 CONNECTIONS = (1, 16, 64)
 WARM_UP_S = 1.0
@@ -161,7 +164,11 @@ def cloister(directory: Path, **settings: str) -> Iterator[credentials.Credentia
             if up.poll() is not None:
                 raise SystemExit(f"cloister up ended:\n{log.read_text()}")
             who = credentials.load(data)
-            return who is not None and answers(f"{who.dispatch_url}/{who.namespace}/hello/")
+            if who is None or not answers(f"{who.dispatch_url}/{who.namespace}/hello/"):
+                return False
+            # It starts after everything else, and is not what is measured.
+            with Redis(unix_socket_path=str(valkey_socket(data))) as client:
+                return bool(client.exists(scheduler.KEY))
 
         wait_for(ready, "Cloister")
         who = credentials.load(data)
