@@ -20,6 +20,10 @@ TURN_S = 30.0
 brings no turn before its time."""
 
 
+ENDING_S = 3.0
+"""How long a duty that is cancelled may take to end before others go on."""
+
+
 class Tools(Protocol):
     """What the bookkeeping of duties needs."""
 
@@ -66,10 +70,10 @@ class Watched:
         self._task.add_done_callback(self._forget)
 
     async def stop(self) -> None:
-        """End it, if it is at work."""
+        """End it, if it is at work, and wait for that, but not for ever."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=ENDING_S)
 
     def _forget(self, _task: "asyncio.Task[None]") -> None:
         self._task = None

@@ -11,7 +11,7 @@ import redis
 from cloister.settings import Settings
 from scheduler.duty import Duty, Watched
 from scheduler.house import House
-from scheduler.lease import Lease
+from scheduler.lease import LEASE_S, Lease
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,8 @@ class Engine:
     async def _holds(self) -> bool:
         assert self._lease is not None  # noqa: S101 - opened before the first tick
         try:
-            held = await self._lease.hold()
+            async with asyncio.timeout(LEASE_S / 2):
+                held = await self._lease.hold()
         except (redis.RedisError, OSError) as exc:
             log.warning("the lease is not known: %s", exc)
             held = self._lease.is_held

@@ -55,6 +55,26 @@ def test_an_outbound_worker(
     assert visit("/production/tenant/").status_code == 500
 
 
+TIMED = """
+from workers import WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def scheduled(self, controller, env, ctx):
+        print(controller.cron)
+"""
+
+
+def test_cron_triggers(wrangler: Wrangler, project: Project, platform: Platform) -> None:
+    """Those of the configuration are the Worker's after a deploy; without them it has none."""
+    schedules = f"{platform.api}/accounts/{ACCOUNT}/workers/scripts/timed/schedules"
+    whole = {"Authorization": f"Bearer {TOKEN}"}
+    for crons in (["*/30 * * * *", "0 17 * * sun"], []):
+        told = f"{NO_ADDRESS}[triggers]\ncrons = {json.dumps(crons)}\n"
+        wrangler("deploy", cwd=project("timed", TIMED, told))
+        found = httpx.get(schedules, headers=whole, trust_env=False).json()["result"]["schedules"]
+        assert sorted(each["cron"] for each in found) == sorted(crons)
+
+
 def test_an_address_is_refused(wrangler: Wrangler, project: Project) -> None:
     """Who asks for one is told what to write instead, before anything is deployed."""
     code, said = wrangler.attempt("deploy", cwd=project("addressed", OUTBOUND))
