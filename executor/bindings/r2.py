@@ -255,6 +255,7 @@ class R2(Binding):
         self._store.r2.objects.check(self._bucket().id, key, said.conditions)
 
     def _put_now(self, asked: _Value, said: _Options, measure: Measure) -> ObjectView:
+        self._said(said)  # before there are bytes that nobody wants
         return self._put_blob(asked.key, said, self._store.store_bytes(asked.value, measure))
 
     def _put_blob(self, key: str, said: _Options, blob: Blob) -> ObjectView:
