@@ -160,24 +160,26 @@ class Kv:
         rows = [_row(namespace_id, key, last[key]) for key in sorted(last)]
         if not rows:
             return
-        with self._database.write() as work:
-            insert = work.insert(KvPair)
-            upsert = insert.on_conflict_do_update(
-                index_elements=[KvPair.namespace_id, KvPair.key],
-                set_={
-                    "value": insert.excluded.value,
-                    "metadata_json": insert.excluded.metadata_json,
-                    "expires_at": insert.excluded.expires_at,
-                },
-            )
-            try:
-                work.execute(upsert, rows)
-            except IntegrityError as exc:
-                raise NotFound("There is no such KV namespace.") from exc
-            expiring = sum(row["expires_at"] is not None for row in rows)
-            if expiring:
-                _purge(work, expiring * PURGED_AT_WRITE)
-        self._forget(namespace_id, last)
+        try:
+            with self._database.write() as work:
+                insert = work.insert(KvPair)
+                upsert = insert.on_conflict_do_update(
+                    index_elements=[KvPair.namespace_id, KvPair.key],
+                    set_={
+                        "value": insert.excluded.value,
+                        "metadata_json": insert.excluded.metadata_json,
+                        "expires_at": insert.excluded.expires_at,
+                    },
+                )
+                try:
+                    work.execute(upsert, rows)
+                except IntegrityError as exc:
+                    raise NotFound("There is no such KV namespace.") from exc
+                expiring = sum(row["expires_at"] is not None for row in rows)
+                if expiring:
+                    _purge(work, expiring * PURGED_AT_WRITE)
+        finally:  # of a commit that failed it may not be known whether it did
+            self._forget(namespace_id, last)
 
     def delete(self, namespace_id: str, key: str) -> None:
         """Delete a pair, which need not be there."""
@@ -186,14 +188,16 @@ class Kv:
     def delete_many(self, namespace_id: str, keys: Iterable[str]) -> None:
         """Delete pairs, all in one transaction; they need not be there."""
         wanted = sorted({check_key(key) for key in keys})
-        with self._database.write() as work:
-            for chunk in _chunks(wanted):
-                mine = (KvPair.namespace_id == namespace_id) & KvPair.key.in_(chunk)
-                work.execute(delete(KvPair).where(mine))
-        self._forget(namespace_id, wanted)
+        try:
+            with self._database.write() as work:
+                for chunk in _chunks(wanted):
+                    mine = (KvPair.namespace_id == namespace_id) & KvPair.key.in_(chunk)
+                    work.execute(delete(KvPair).where(mine))
+        finally:
+            self._forget(namespace_id, wanted)
 
     def _forget(self, namespace_id: str, keys: Iterable[bytes]) -> None:
-        """What the cache has of these keys is old, now that the write is committed."""
+        """What the cache has of these keys is old, now that the write is over."""
         if self._cache is not None:
             self._cache.forget(namespace_id, keys)
 

@@ -5,7 +5,6 @@ namespace each worker has caches of its own, by its id, and no default one.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import sqlite3
 import time
@@ -143,15 +142,16 @@ class Cache(Binding):
         except rules.Uncacheable as exc:
             raise Refused("TypeError", str(exc)) from exc
         kept = rules.storable(head, time.time())
-        body = _once(said.response.body)
-        if options.stream is not None:
-            body = self.scope.streams.written(options.stream)
-        if kept is None:
-            await _ended(body)
-            return
-        key = _key(options.cache, said.request.url)
-        async with self._writing:
-            await self._kept(owner, key, *kept, body)
+        stream = options.stream
+        if kept is not None:
+            body = _once(said.response.body)
+            if stream is not None:
+                body = self.scope.streams.written(stream)
+            key = _key(options.cache, said.request.url)
+            async with self._writing:
+                await self._kept(owner, key, *kept, body)
+        if stream is not None:  # of which something may be left
+            self.scope.streams.drop(stream)
 
     async def _kept(
         self, owner: str, key: bytes, head: Head, ttl_s: float, body: AsyncIterator[bytes]
@@ -173,7 +173,6 @@ class Cache(Binding):
             size += len(data)
             if size > ITEM_BYTES:
                 await in_thread(store.drop, entry)
-                await _ended(body)
                 return
             while len(held) >= INLINE_BODY_BYTES:
                 await in_thread(store.add, entry, number, bytes(held[:INLINE_BODY_BYTES]))
@@ -201,9 +200,3 @@ def _key(cache: str | None, url: str) -> bytes:
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     if data:
         yield data
-
-
-async def _ended(body: AsyncIterator[bytes]) -> None:
-    """Nothing more is taken of a body; the isolate's writes are answered all the same."""
-    with contextlib.suppress(AttributeError):
-        await body.aclose()  # type: ignore[attr-defined]  # of a generator
