@@ -233,7 +233,7 @@ def test_tags_refused(value: Any, code: int) -> None:
         ({"keep_bindings": True}, "/keep_bindings"),
         ({"bindings": {}}, "/bindings"),
         ({"assets": {"jwt": 5}}, "/assets/jwt"),
-        ({"migrations": {"new_tag": "x"}}, "/migrations"),
+        ({"migrations": {"new_tag": 5}}, "/migrations"),
         ({"observability": []}, "/observability"),
         ({"logpush": "yes"}, "/logpush"),
         ([], None),

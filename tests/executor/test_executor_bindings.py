@@ -448,7 +448,7 @@ except NotImplementedError as error:
     return Response("refused")
 """
     )
-    binding = {"type": "d1", "name": "DB", "id": "x"}
+    binding = {"type": "vectorize", "name": "DB", "index_name": "x"}
     shared.deploy(namespace, "db", source, bindings=[binding])
     assert shared.call(namespace, "db").body == b"refused"
 
