@@ -182,7 +182,9 @@ def _upload(bucket_id: str, key: str, upload_id: str) -> Any:
 
 
 def _found(work: Work, bucket_id: str, key: str, upload_id: str) -> Row[Any]:
-    """The upload, which nobody else changes meanwhile."""
+    """The upload, which nobody else changes meanwhile. As everywhere, the bucket is locked first:
+    in another order two would wait for each other."""
+    work.execute(select(Bucket.id).where(Bucket.id == bucket_id).with_for_update())
     query = _upload(bucket_id, key, upload_id).with_for_update()
     found: Row[Any] | None = work.execute(query).one_or_none()
     if found is None:

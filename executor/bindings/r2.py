@@ -4,6 +4,7 @@ What is known of objects is read and written in threads. Bytes flow through the 
 time, in both directions, however many there are.
 """
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -339,8 +340,9 @@ class _Reader(Readable):
         return await anext(self.pieces, b"")
 
     async def close(self) -> None:
-        """Read no more."""
-        await self.pieces.aclose()  # type: ignore[attr-defined]  # it is a generator
+        """Read no more. What is being read at the moment lets go by itself."""
+        with contextlib.suppress(RuntimeError):
+            await self.pieces.aclose()  # type: ignore[attr-defined]  # it is a generator
 
 
 async def _joined(blobs: Blobs, first: AsyncIterator[bytes], rest: Any) -> AsyncIterator[bytes]:
