@@ -7,12 +7,9 @@ with a lower one.
 
 import asyncio
 import logging
-import shutil
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -24,6 +21,7 @@ from cloister.outcomes import Outcome
 from cloister.registry.objects import ObjectNamespaceView, Ownership, TooMany
 from cloister.registry.views import Route
 from executor import doctor
+from executor.objects import files
 from executor.objects.event import Event
 from executor.objects.lease import Lease
 from executor.objects.process import StorageProcess
@@ -39,7 +37,6 @@ log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 DIRECTORY = "objects"
-HOME = "home"
 
 WAITING = 256
 """Calls of one object that wait for others to end."""
@@ -222,10 +219,15 @@ class Objects:
         try:
             is_good = await event.run(invocation, sink, body, family, entry)
         except BaseException:
-            entry.generation += 1
+            self._give_up(entry)
             raise
         if not is_good:
-            entry.generation += 1
+            self._give_up(entry)
+
+    def _give_up(self, entry: Entry) -> None:
+        """What its instance holds in memory does not fit what is stored: the next one is new."""
+        self._host.drop_isolates(entry.only_for)
+        entry.generation += 1
 
     # Who runs it:
 
@@ -320,7 +322,7 @@ class Objects:
         if not await self._in_thread(self._registry.store, id_, owned.fence):
             raise NotReady("Another executor runs this object.")
         directory = self._directory / namespace.id / id_
-        await self._in_thread(_make, directory)
+        await self._in_thread(files.make, directory)
         return await StorageProcess.open(
             directory,
             self._without,
@@ -375,7 +377,7 @@ class Objects:
         async with self._starting:
             if self._watching is None:
                 self._without = await self._in_thread(doctor.admit, self._host.settings)
-                self._home = await self._in_thread(_home, self._directory)
+                self._home = await self._in_thread(files.home, self._directory)
                 self._remote.listen()
                 self._watching = asyncio.create_task(self._watch())
 
@@ -395,7 +397,7 @@ class Objects:
 
     async def _sweep(self) -> None:
         try:
-            await self._in_thread(_sweep, self._directory, self._registry.exist)
+            await self._in_thread(files.sweep, self._directory, self._registry.exist)
         except (CloisterError, OSError):
             log.exception("files of deleted objects are still there")
 
@@ -403,31 +405,3 @@ class Objects:
         """Run something that blocks."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._host.threads, function, *arguments)
-
-
-def _make(directory: Path) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def _home(directory: Path) -> str:
-    """The id of this directory, made once, whoever comes first."""
-    _make(directory)
-    path = directory / HOME
-    made = directory / f"{HOME}.{uuid.uuid4()}"
-    made.write_text(str(uuid.uuid4()))
-    try:
-        path.hardlink_to(made)
-    except FileExistsError:
-        pass
-    finally:
-        made.unlink()
-    return path.read_text()
-
-
-def _sweep(directory: Path, exist: Callable[[list[str]], set[str]]) -> None:
-    """Remove the files of classes that there are no more."""
-    names = [entry.name for entry in directory.iterdir() if entry.is_dir()]
-    for start in range(0, len(names), 500):
-        some = names[start : start + 500]
-        for name in set(some) - exist(some):
-            shutil.rmtree(directory / name, ignore_errors=True)

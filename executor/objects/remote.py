@@ -154,14 +154,22 @@ class Remote:
         while True:
             frame = await self._next(owner, inbox)
             if frame is None:
-                key = _calls(executor_of(owner))
-                taken = self._client.lrem(key, 1, data)  # type: ignore[arg-type]  # bytes are as good
-                if not is_begun and await taken:
+                # A body that was sent along cannot be sent again.
+                if (
+                    not is_begun
+                    and not call.body_is_streamed
+                    and await self._take_back(owner, data)
+                ):
                     return False
                 raise Ended(Outcome.INTERNAL, LOST, "Error")
             is_begun = True
             if await self._pass_on(owner, call.id, frame, sink):
                 return True
+
+    async def _take_back(self, owner: str, data: bytes) -> bool:
+        """Whether a call is still on the list, where nobody takes it any more."""
+        key = _calls(executor_of(owner))
+        return bool(await self._client.lrem(key, 1, data))  # type: ignore[arg-type]  # bytes are as good
 
     async def _next(self, owner: str, inbox: Inbox) -> Reply | None:
         """The next frame; None if none will come."""

@@ -162,6 +162,7 @@ class DurableObjectState(Context):
         """Run that before anything else gets to the object. If it raises, the object is reset."""
         task = asyncio.get_running_loop().create_task(_awaited(callback()))
         self._blocking.append(task)
+        self.waitUntil(task)
         return task
 
     def abort(self, reason: Any = None) -> NoReturn:

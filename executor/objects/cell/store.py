@@ -29,6 +29,8 @@ DEPTH = 16
 
 _encode = msgspec.msgpack.Encoder().encode
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MemoryError)
+
 
 class Fenced(Exception):
     """A later owner has had this storage open."""
@@ -79,6 +81,8 @@ class Store(Database):
         self._uses_sqlite = uses_sqlite
         self._depth = 0
         self._is_lost = False
+        self._is_settling = False
+        """Whether the operation itself has ended the transaction."""
         for statement in ("BEGIN IMMEDIATE", *_SCHEMA):
             self._ask(statement)
         if (self._state("fence") or 0) > fence:
@@ -115,8 +119,9 @@ class Store(Database):
         was_open = self._connection.in_transaction
         self._deadline_s = time.monotonic() + QUERY_S
         try:
-            value = method(ask)
-        except msgspec.MsgspecError as exc:
+            with _stored():
+                value = method(ask)
+        except _UNREADABLE as exc:
             raise Refused("malformed", f"{ask.method}() takes other arguments: {exc}.") from None
         finally:
             self._deadline_s = float("inf")
@@ -144,9 +149,6 @@ class Store(Database):
             if end:
                 self._restore()
         return self._did(None)
-
-    _is_settling = False
-    """Whether the operation itself has ended the transaction."""
 
     def _did(self, value: Any) -> Did:
         return Did(
@@ -199,11 +201,10 @@ class Store(Database):
         for key, value in pairs.items():
             self._check_size(key, value)
         self._write()
-        with _stored():
-            self._connection.executemany(
-                "INSERT INTO _cf_KV VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-                pairs.items(),
-            )
+        self._connection.executemany(
+            "INSERT INTO _cf_KV VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            pairs.items(),
+        )
 
     def _delete(self, ask: Ask) -> int:
         keys = self._checked(_keys(ask.arguments).keys)
@@ -220,12 +221,11 @@ class Store(Database):
         limit = -1 if wanted.limit is None else max(wanted.limit, 0)
         found: list[tuple[str, bytes]] = []
         left_bytes = RESULT_BYTES
-        with _stored():
-            for key, value in self._connection.execute(query, (*values, limit)):
-                left_bytes -= len(key) + len(value) + 16
-                if left_bytes < 0:
-                    raise Refused("too_large", "list() would give more than 16 MiB; set a limit.")
-                found.append((key, value))
+        for key, value in self._connection.execute(query, (*values, limit)):
+            left_bytes -= len(key) + len(value) + 16
+            if left_bytes < 0:
+                raise Refused("too_large", "list() would give more than 16 MiB; set a limit.")
+            found.append((key, value))
         return found
 
     def _checked(self, keys: list[str]) -> list[str]:
