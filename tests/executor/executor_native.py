@@ -61,6 +61,8 @@ class NativeHost:
         self.sites: Any = SimpleNamespace()
         self.traces = self
         self.tails: Any = None  # no version has any
+        self.questions: Any = None  # nor a database
+        self.blobs: Any = None
         self.written: list[Trace] = []
         value = KvValue(value=bytes(value_bytes), metadata=None, expires_at=None)
         self.registry: Any = SimpleNamespace(
