@@ -1,12 +1,14 @@
 """wrangler deploys one Python worker with everything at once, and another that watches it."""
 
+import base64
+import json
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from clients_installation import Wrangler, until
+from clients_installation import ACCOUNT, TOKEN, Platform, Wrangler, until
 
 Project = Callable[..., Path]
 Visit = Callable[..., httpx.Response]
@@ -42,12 +44,16 @@ class Default(WorkerEntrypoint):
         await self.env.DB.exec("CREATE TABLE IF NOT EXISTS t (a); INSERT INTO t VALUES (1)")
         counted = await self.env.DB.prepare("SELECT count(*) AS n FROM t").first()
         page = await self.env.FILES.fetch("https://any.test/page")
+        await self.env.PHOTOS.put("tea.txt", "a photo of tea")
+        photo = await self.env.PHOTOS.get("tea.txt")
+        await self.env.ORDERS.send({"item": "tea"})
         return Response(json.dumps({
             "greeting": self.env.GREETING,
             "currency": self.env.SETTINGS["currency"],
             "item": await self.env.CART.get("item"),
             "rows": counted["n"],
             "page": await page.text(),
+            "photo": await photo.text(),
             "friend": await (await self.env.FRIEND.fetch("http://friend/")).text(),
             "charge": await self.env.BILL.charge(5),
             "version": self.env.VERSION.id,
@@ -76,6 +82,11 @@ binding = "VERSION"
 binding = "CART"
 [[d1_databases]]
 binding = "DB"
+[[r2_buckets]]
+binding = "PHOTOS"
+[[queues.producers]]
+binding = "ORDERS"
+queue = "everything-orders"
 [[services]]
 binding = "FRIEND"
 service = "friend"
@@ -87,11 +98,16 @@ props = {tenant = "alice"}
 """
 
 
-def test_everything_together(wrangler: Wrangler, project: Project, visit: Visit) -> None:
-    """A user worker with variables, files, its version's id, KV and a database that are made on the
-    way, a worker of its namespace, and a plain Worker's entrypoint with props; its records come to
-    the tail worker that it names, whose own records `wrangler tail` shows."""
+def test_everything_together(
+    wrangler: Wrangler, project: Project, visit: Visit, platform: Platform
+) -> None:
+    """A user worker with variables, files, its version's id, KV, a database and a bucket that are
+    made on the way, a queue that is pulled from, a worker of its namespace, and a plain Worker's
+    entrypoint with props; its records come to the tail worker that it names, whose own records
+    `wrangler tail` shows."""
     wrangler("dispatch-namespace", "create", "full")
+    wrangler("queues", "create", "everything-orders")
+    wrangler("queues", "consumer", "http", "add", "everything-orders")
     into = ("deploy", "--dispatch-namespace", "full")
     wrangler("deploy", cwd=project("billing", BILLING, NO_ADDRESS))
     wrangler("deploy", cwd=project("watcher", WATCHER, NO_ADDRESS))
@@ -122,6 +138,20 @@ def test_everything_together(wrangler: Wrangler, project: Project, visit: Visit)
         "item": "tea",
         "rows": 1,
         "page": "a page",
+        "photo": "a photo of tea",
         "friend": "hello friend",
         "charge": "alice pays 5",
     }
+    assert pulled(platform, "everything-orders") == [{"item": "tea"}]
+
+
+def pulled(platform: Platform, name: str) -> list[object]:
+    """The bodies of what a queue with a pull consumer holds, of JSON."""
+    with httpx.Client(
+        base_url=f"{platform.api}/accounts/{ACCOUNT}/queues",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        trust_env=False,
+    ) as api:
+        (queue,) = api.get("", params={"name": name}).json()["result"]
+        answer = api.post(f"/{queue['queue_id']}/messages/pull", json={}).json()
+        return [json.loads(base64.b64decode(each["body"])) for each in answer["result"]["messages"]]
