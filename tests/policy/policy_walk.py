@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from executor.isolate.policy import (
     ModuleSpace,
     building,
@@ -155,7 +157,7 @@ def problem(value: Any) -> str | None:
         return "a metaclass"
     if isinstance(value, dict) and ("__builtins__" in value or "__loader__" in value):
         return "a namespace"
-    if hasattr(value, "exec_module") or hasattr(value, "find_spec"):
+    if not {"exec_module", "find_spec"}.isdisjoint(dir(value)):  # stubs have any name
         return "a loader"
     if callable(value) and not isinstance(value, Facade):
         return _bad_home(value)
@@ -237,11 +239,45 @@ def extended_classes() -> dict[str, Any]:
     return classes
 
 
+def given() -> list[Any]:
+    """What only the platform makes, and hands to a worker: bindings and what they return, the
+    arguments of events, and an object's context."""
+    from cloister.events import QueueBatch, QueueMessage, Scheduled
+    from executor.isolate.env import BINDINGS, Env, Unavailable, fill
+    from executor.isolate.events import EVENTS
+    from executor.isolate.workers import d1, objects, r2, storage
+    from executor.isolate.workers.scheduled import ScheduledController
+
+    env = Env()
+    fill(env, {"TEXT": "a"}, {kind: kind for kind in BINDINGS})
+    batch = QueueBatch(queue="q", messages=[QueueMessage("1", 0, 1, "json", b"{}")])
+    described = {"key": "k", "version": "v", "size": 1, "etag": "e", "checksums": {"md5": "00"}}
+    described |= {"uploaded": 0, "httpMetadata": {}, "customMetadata": {}, "body": b"x"}
+    described |= {"storageClass": "Standard", "range": {"offset": 0, "length": 1}}
+    rows = {"columns": ["a"], "rows": [[b"x"]], "rows_read": 1, "rows_written": 0}
+    id_ = objects.DurableObjectId("N", "0" * 64, "name")
+    database = d1.D1Database("D")
+    return [
+        env, *(getattr(env, kind) for kind in BINDINGS), Unavailable("U", "x"),
+        EVENTS["queue"].argument(msgspec.msgpack.encode(batch)),
+        ScheduledController(Scheduled(cron="* * * * *", scheduled_time=0)),
+        EVENTS["tail"].argument(msgspec.msgpack.encode({"items": [{"a": 1}]})),
+        r2.R2ObjectBody(described), r2.R2Object(described), r2.R2MultipartUpload("B", "k", "u"),
+        database.prepare("SELECT 1"), database.withSession(), d1.D1Error("message"),
+        objects.DurableObjectState(id_), id_, objects.DurableObjectNamespace("N").get(id_),
+        objects.DurableObjectAbort("reason"), storage.Cursor(rows), storage.Cursor(rows).raw(),
+        storage.Transaction(), env.dispatch_namespace.get("worker"),
+    ]  # fmt: skip
+
+
 def main() -> None:
-    """Walk from the library, the builtins, samples of objects and extended classes."""
+    """Walk from the library, the builtins, samples of objects, what the platform hands to workers
+    and extended classes."""
     warm_up()
     from executor.isolate.env import Env
     from executor.isolate.workers.facade import facades
+
+    guests = given()
 
     compiled = compile_sources({"samples.py": SAMPLES}, "samples.py")
     assert not compiled.errors, compiled.errors
@@ -253,6 +289,7 @@ def main() -> None:
     roots |= {n: v for n, v in base_builtins().items() if n.isidentifier() and n[:2] != "__"}
     roots |= {f"sample {i} {type(t).__name__}": t for i, t in enumerate(namespace["things"])}
     roots["own module"] = sys.modules["samples"]
+    roots |= {f"given {type(each).__name__}": each for each in guests}
     roots |= extended_classes()
     if sys.argv[1:] == ["planted"]:
         roots = {
