@@ -98,9 +98,12 @@ class CacheStore:
             return int(cursor.lastrowid or 0)
 
     def add(self, entry: int, number: int, data: bytes) -> None:
-        """Write a piece of its body."""
+        """Write a piece of its body, unless it was dropped meanwhile: it would stay for ever."""
         with self._open() as db:
-            db.execute("INSERT INTO pieces VALUES (?, ?, ?)", (entry, number, data))
+            db.execute(
+                "INSERT INTO pieces SELECT id, ?, ? FROM entries WHERE id = ? AND ready = 0",
+                (number, data, entry),
+            )
 
     def finish(self, entry: int, size: int) -> None:
         """It is whole, with a body of that size, and replaces what was there. The oldest of its

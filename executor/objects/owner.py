@@ -67,6 +67,7 @@ class Entry:
 
     Attributes:
         owned: what this executor has of it; None: it runs elsewhere, or nobody has looked.
+        version: what its instance is of, if there is one.
         generation: how often its instance was given up.
     """
 
@@ -78,6 +79,7 @@ class Entry:
         self.owned: Ownership | None = None
         self.storage: Storage | None = None
         self.elsewhere: tuple[str, float] | None = None
+        self.version = ""
         self.generation = 0
         self.used_s = time.monotonic()
         self.alarms_failed = 0
@@ -160,6 +162,9 @@ class Objects:
         except (CloisterError, RedisError, OSError) as exc:
             log.warning("a call of an object failed: %s", exc)
             await sink.fail(Ended(Outcome.INTERNAL))
+        except Exception:
+            log.exception("call %s of an object failed", invocation.id)
+            await sink.fail(Ended(Outcome.INTERNAL))
         finally:
             if body is not None:
                 await body.close()
@@ -214,6 +219,9 @@ class Objects:
         route = await self._host.object_route(place.namespace, place.script, entry.id)
         if route is None or not route.has_code:
             raise Ended(Outcome.EXCEPTION, GONE, "Error")
+        if entry.version not in ("", route.version):
+            self._give_up(entry)  # that version may come back, and what its instance holds is old
+        entry.version = route.version
         event = Event(self._host, place, route, storage, entry.only_for)
         sink.begin(storage, lambda: self.lease.check(str(name)))
         try:

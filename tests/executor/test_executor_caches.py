@@ -300,6 +300,15 @@ def test_what_is_replaced_is_not_counted(
     store.close()
 
 
+def test_nothing_is_added_to_what_was_dropped(store: CacheStore) -> None:
+    """A piece may come after its response was given up: it is not kept for ever."""
+    entry = store.begin("one", b"a", head(), 60)
+    store.drop(entry)
+    store.add(entry, 0, b"x")
+    assert store.piece(entry, 0) is None
+    store.close()
+
+
 def test_what_is_not_kept_is_taken(shared: House, namespace: str) -> None:
     """A long body that its headers keep from being stored does not hold up who puts it, nor what
     the worker sends after it."""

@@ -312,6 +312,18 @@ def test_a_deployment_makes_new_instances(shared: House, namespace: str) -> None
     assert call(shared, namespace).body == b"1 3"
 
 
+def test_a_version_that_comes_back_has_new_instances(shared: House, namespace: str) -> None:
+    """What an instance held in memory before another version ran is not there after it."""
+    counts = "await stub.increment()\nreturn Response(str(await stub.seen()))"
+    deploy(shared, namespace, worker(counts))
+    assert [call(shared, namespace).body for _ in range(2)] == [b"1", b"2"]
+    deploy(shared, namespace, worker(f"{counts}  # anew"))
+    assert call(shared, namespace).body == b"1"
+    found = shared.registry.namespaces.get(ACCOUNT, namespace)
+    shared.registry.deployments.roll_back(found.id, "main")
+    assert call(shared, namespace).body == b"1"
+
+
 def test_objects_leave_memory_for_others(shared: House, namespace: str) -> None:
     """More objects than may be active at once: each comes back as it was stored."""
     deploy(shared, namespace, worker(INCREMENT))

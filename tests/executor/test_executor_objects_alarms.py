@@ -126,3 +126,28 @@ def test_a_failed_alarm_is_tried_again(shared: House, namespace: str) -> None:
         return state(shared, namespace) == "[null, [[0, false], [1, true]]]"
 
     shared.wait_for(rings, 60)
+
+
+def test_a_time_that_cannot_be_stored_is_refused(shared: House, namespace: str) -> None:
+    """The object's code is told, and everybody gets an answer; the alarm that was set stays."""
+    deploy(shared, namespace, worker(CALLS, METHODS))
+    later = int(time.time() * 1000) + 3_600_000
+    state(shared, namespace, f'{{"at": {later}}}')
+    answer = call(shared, namespace, method="POST", body=b'{"at": 1e19}')
+    assert answer.failure is not None
+    assert "set_alarm() takes other arguments" in answer.failure.message
+    assert state(shared, namespace) == f"[{later}, []]"
+    assert state(shared, namespace, '{"at": 8640000000000000}') == "[8640000000000000, []]"
+
+
+def test_an_object_goes_on_after_a_time_that_was_refused(shared: House, namespace: str) -> None:
+    """What it writes besides is there, and it is answered."""
+    methods = """
+async def far(self):
+    try:
+        await self.ctx.storage.setAlarm(1e19)
+    except TypeError:
+        return await self.increment()
+"""
+    deploy(shared, namespace, worker("return Response(str(await stub.far()))", methods))
+    assert [call(shared, namespace).body for _ in range(2)] == [b"1", b"2"]

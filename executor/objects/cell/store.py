@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -26,6 +26,9 @@ _SCHEMA = (
 
 DEPTH = 16
 """Transactions within each other."""
+
+LATEST_MS = 8_640_000_000_000_000
+"""The last moment that the product's dates know."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -50,7 +53,7 @@ class _Sql(msgspec.Struct, array_like=True):
 
 
 class _When(msgspec.Struct, array_like=True):
-    at_ms: int
+    at_ms: Annotated[int, msgspec.Meta(le=LATEST_MS)]
 
 
 class _Range(msgspec.Struct, array_like=True):
@@ -351,9 +354,10 @@ class Store(Database):
     # The alarm:
 
     def _set_alarm(self, ask: Ask) -> None:
+        at_ms = max(_when(ask.arguments).at_ms, 1)
         self._write()
-        self._alarm_ms = max(_when(ask.arguments).at_ms, 1)
-        self._set_state("alarm", self._alarm_ms)
+        self._set_state("alarm", at_ms)
+        self._alarm_ms = at_ms
 
     def _delete_alarm(self, _ask: Ask) -> None:
         if self._alarm_ms:
