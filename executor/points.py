@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
+import sys
+from collections import Counter, defaultdict
 from concurrent.futures import Executor
 
 from cloister.registry.points import Point, Points
@@ -15,7 +16,10 @@ EVERY_S = 1.0
 HELD_BYTES = 32 * MIB
 """What waits here, by an estimate; more than that is dropped, and the log says how much."""
 
-POINT_BYTES = 512
+WORKER_BYTES = 4 * MIB
+"""Of one worker: whoever writes too much loses its own."""
+
+POINT_BYTES = 1_536
 """What a point takes beside its text."""
 
 
@@ -27,17 +31,20 @@ class Gathered:
         self._threads = threads
         self._waiting: defaultdict[tuple[str, str], list[Point]] = defaultdict(list)
         self._held = 0
+        self._held_of: Counter[tuple[str, str]] = Counter()
         self._dropped = 0
         self._closing = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, account_id: str, dataset: str, point: Point) -> None:
         """Take a point of an account's dataset."""
-        size = POINT_BYTES + sum(len(blob or "") for blob in point.blobs)
-        if self._held + size > HELD_BYTES:
+        size = POINT_BYTES + sum(map(sys.getsizeof, point.blobs))
+        worker = point.namespace, point.script
+        if self._held + size > HELD_BYTES or self._held_of[worker] + size > WORKER_BYTES:
             self._dropped += 1
             return
         self._held += size
+        self._held_of[worker] += size
         self._waiting[account_id, dataset].append(point)
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write_soon())
@@ -58,6 +65,7 @@ class Gathered:
     async def _write(self) -> None:
         waiting, self._waiting = self._waiting, defaultdict(list)
         self._held = 0
+        self._held_of.clear()
         if self._dropped:
             log.warning("%d data points were too many at once, and are lost", self._dropped)
             self._dropped = 0
