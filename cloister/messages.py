@@ -88,8 +88,9 @@ class ObjectCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which Durable Object an invocation is for; its ``handler`` is then a method of that.
 
     ``arguments`` is a msgpack list, of a method that is not ``fetch``. ``chain`` are the objects
-    that wait for this call, ``depth`` is how deep it is, ``hops`` how often it was sent on, and
-    ``rules`` the host rules, allowed and denied, of those on whose behalf it is made.
+    that wait for this call, ``depth`` is how deep it is, ``hops`` how often it was sent on,
+    ``rules`` the host rules, allowed and denied, of those on whose behalf it is made, and
+    ``is_tail`` says that it descends from records, so that there are no tails of it.
     """
 
     namespace_id: str
@@ -100,6 +101,7 @@ class ObjectCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     depth: int = 0
     hops: int = 0
     rules: list[tuple[list[str], list[str]]] = []
+    is_tail: bool = False
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

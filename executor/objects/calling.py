@@ -34,6 +34,7 @@ def object_invocation(
         chain=list(work.objects),
         depth=work.depth + 1,
         rules=[(list(each.allow), list(each.deny)) for each in rules],
+        is_tail=work.family.is_tail,
     )
     return Invocation(
         id=f"{work.id}.{work.family.total}",

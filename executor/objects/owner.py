@@ -156,7 +156,7 @@ class Objects:
     ) -> None:
         """Have an object take a call. Whatever comes of it goes to the sink."""
         try:
-            await self._run(invocation, sink, body, family or Family())
+            await self._run(invocation, sink, body, family or _family(invocation))
         except Ended as ended:
             await sink.fail(ended)
         except (CloisterError, RedisError, OSError) as exc:
@@ -413,3 +413,9 @@ class Objects:
         """Run something that blocks."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._host.threads, function, *arguments)
+
+
+def _family(invocation: Invocation) -> Family:
+    """That of a call which another process has sent."""
+    call = invocation.object
+    return Family(is_tail=call is not None and call.is_tail)

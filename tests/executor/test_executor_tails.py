@@ -8,14 +8,17 @@ import msgspec
 import pytest
 from executor_fakes import bundle
 from executor_house import ACCOUNT, House, worker
+from executor_objects import deploy
+from executor_objects import worker as objects_worker
 
 from cloister.limits import Limits
-from cloister.messages import Invocation, Trace
+from cloister.messages import Invocation, ObjectCall, Trace
 from cloister.outcomes import Outcome
 from cloister.registry.names import plain_namespace
 from cloister.registry.views import NamespaceView, Route
 from cloister.settings import Settings
 from executor import tails
+from executor.objects import ids
 from executor.tails import LINE_BYTES, Tails
 from executor.work import Ended
 
@@ -78,6 +81,23 @@ def test_records_of_another_worker(shared: House, namespace: str) -> None:
     own = shared.traces(namespace, "watcher", 2)
     assert own[0].event == {"consumedEvents": [{"scriptName": "fails"}]}
     assert len(lines(shared, plain_namespace(ACCOUNT), "watcher", 1)) == 1
+
+
+def test_no_records_of_an_object_that_a_tail_worker_calls(shared: House, namespace: str) -> None:
+    """Whichever executor runs it: the two would call each other for ever. The twin: of one that a
+    request leads to."""
+    shared.deploy(namespace, "watcher", TAIL)
+    class_id = deploy(shared, namespace, objects_worker("return Response('')"))
+    tailed(shared, namespace, "main", {"service": "watcher", "namespace": namespace})
+    found = shared.registry.objects.namespace(class_id)
+    assert found is not None
+    for name, is_tail in (("by-tail", True), ("by-request", False)):
+        id_ = ids.from_name(found.key, name)
+        called = ObjectCall(namespace_id=class_id, id=id_, name=name, is_tail=is_tail)
+        answer = shared.call(namespace, "main", object=called)
+        assert answer.body.decode() == f"{name} GET "
+    (line,) = lines(shared, namespace, "watcher", 1)
+    assert line.startswith("main ok [1, ")
 
 
 def test_a_tail_worker_that_fails_costs_its_producer_nothing(shared: House, namespace: str) -> None:
