@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -161,12 +162,14 @@ class Storage:
 
     async def _note_alarm(self, *, before: bool) -> None:
         """Note when to wake the object: sooner than it is durable that there is an alarm, later
-        than that there is none. To wake it in vain is no harm."""
+        than that there is none. To wake it in vain is no harm. An alarm of the past is due now:
+        it comes after those that others wait for already."""
         alarm_ms = self._alarm_ms
         if alarm_ms == self._noted_ms or before != bool(alarm_ms):
             return
         try:
-            is_ours = await self._keeper.wake_at(alarm_ms or None)
+            at_ms = max(alarm_ms, int(time.time() * 1000)) if alarm_ms else None
+            is_ours = await self._keeper.wake_at(at_ms)
         except CloisterError as exc:
             raise await self._lose(exc) from exc
         if not is_ours:

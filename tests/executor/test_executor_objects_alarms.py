@@ -128,6 +128,20 @@ def test_a_failed_alarm_is_tried_again(shared: House, namespace: str) -> None:
     shared.wait_for(rings, 60)
 
 
+def test_an_alarm_of_the_past_waits_its_turn(shared: House, namespace: str) -> None:
+    """It is due at once, and not before those of others that were due already."""
+    deploy(shared, namespace, worker(CALLS, METHODS))
+    before_ms = int(time.time() * 1000)
+    assert state(shared, namespace, '{"at": 5}') == "[5, []]"
+
+    def due(now_ms: int) -> bool:
+        taken = shared.registry.objects.take_due(now_ms, now_ms + 60_000, 100)
+        return namespace in {each.namespace for each in taken}
+
+    assert not due(before_ms - 1)
+    assert due(int(time.time() * 1000))
+
+
 def test_a_time_that_cannot_be_stored_is_refused(shared: House, namespace: str) -> None:
     """The object's code is told, and everybody gets an answer; the alarm that was set stays."""
     deploy(shared, namespace, worker(CALLS, METHODS))
