@@ -107,12 +107,9 @@ class Surroundings:
         return house().registry.secret_stores.exists(self.namespace.account_id, store_id, name)
 
     def queue_exists(self, name: str) -> bool:
-        """See :class:`bindings.World`. A token of one namespace may bind what is bound there."""
-        queues, account_id = house().registry.queues, self.namespace.account_id
-        if g.token.namespace is not None:
-            bound = queues.producers(account_id).get(name, [])
-            return any(namespace == self.namespace.name for namespace, _ in bound)
-        return queues.find(account_id, name) is not None
+        """See :class:`bindings.World`."""
+        found = house().registry.queues.find(self.namespace.account_id, name)
+        return found is not None and self._may_name("queue", "queue_name", name)
 
     def bucket_exists(self, name: str) -> bool:
         """See :class:`bindings.World`."""
@@ -120,7 +117,13 @@ class Surroundings:
             house().registry.r2.get(self.namespace.account_id, name)
         except NotFound:
             return False
-        return True
+        return self._may_name("r2_bucket", "bucket_name", name)
+
+    def _may_name(self, kind: str, field: str, name: str) -> bool:
+        """Names can be guessed: a token of one namespace may bind only what is bound there."""
+        if g.token.namespace is None:
+            return True
+        return house().registry.versions.is_bound(self.namespace.id, kind, field, name)
 
     def namespace_exists(self, name: str) -> bool:
         """See :class:`bindings.World`."""

@@ -63,13 +63,17 @@ def of_object(found: ObjectView) -> Iterator[tuple[str, str]]:
 
 def _expiry(text: str) -> str:
     try:
-        date = parsedate_to_datetime(text)
+        date = _date(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError) as exc:
+        raise Refused(MALFORMED_PARAMETER, "Expires must be a date of HTTP.") from exc
+
+
+def _date(text: str) -> datetime:
+    try:
+        return parsedate_to_datetime(text)
     except ValueError:
-        try:
-            date = datetime.fromisoformat(text)
-        except ValueError as exc:
-            raise Refused(MALFORMED_PARAMETER, "Expires must be a date of HTTP.") from exc
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+        return datetime.fromisoformat(text)
 
 
 def _http_date(text: str) -> str:

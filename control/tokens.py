@@ -175,11 +175,12 @@ def _expiration(body: NewToken) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(body.expires_on)
-    except ValueError as exc:
+        # In UTC, as it will be shown: there it may be out of the range of years.
+        aware = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
         raise Refused(
             MALFORMED_PARAMETER, "expires_on must be an ISO 8601 time.", pointer="/expires_on"
         ) from exc
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if aware.timestamp() <= time.time():
         raise Refused(MALFORMED_PARAMETER, "expires_on has passed.", pointer="/expires_on")
     return int(aware.timestamp() * 1000)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Row, Text, bindparam, cast, func, select
 from sqlalchemy.orm import Session
 
 from cloister.errors import Invalid
@@ -94,6 +94,22 @@ class Versions:
             total = session.scalar(select(func.count()).select_from(Version).where(mine)) or 0
             rows = session.scalars(query.offset((page - 1) * per_page).limit(per_page))
             return Numbered(items=[view(row) for row in rows], total=total)
+
+    def is_bound(self, namespace_id: str, kind: str, field: str, name: str) -> bool:
+        """Whether a live version in a namespace has a binding of that type to what is so named."""
+        quoted = msgspec.json.encode(name).decode()
+        query = (
+            select(Version.bindings)
+            .join(Script, Script.version_id == Version.id)
+            .where(Script.namespace_id == namespace_id)
+            .where(cast(Version.bindings, Text).contains(quoted, autoescape=True))
+        )
+        with self._database.read() as session:
+            return any(
+                each["type"] == kind and each[field] == name
+                for bindings in session.scalars(query)
+                for each in bindings
+            )
 
     def get(self, script_id: str, version_id: str) -> VersionView | None:
         """One of them; None if the script has none of this id."""

@@ -657,6 +657,7 @@ def test_tokens_short_form(api: httpx.Client) -> None:
         ({"name": "x", "namespace": "none"}, 100119),
         ({"name": "x", "expires_on": "2001-01-01T00:00:00Z"}, 10004),
         ({"name": "x", "expires_on": "soon"}, 10004),
+        ({"name": "x", "expires_on": "9999-12-31T23:59:59-23:59"}, 10004),
         ({"name": "x", "condition": {"request_ip": {"in": ["192.0.2.1"]}}}, 10004),
         ({"name": "x", "policies": []}, 10004),
     ]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.header import decode_header, make_header
 from pathlib import Path
@@ -555,3 +556,32 @@ def test_bindings_to_buckets(api: httpx.Client, bucket: str) -> None:
     assert upload(bucket_name="files", jurisdiction="default").is_success
     (shown,) = api.get(f"{script}/bindings").json()["result"]
     assert shown == {"type": "r2_bucket", "name": "B", "bucket_name": "files"}
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_token_of_a_namespace_binds_buckets_that_are_bound_there(
+    api: httpx.Client, upload: Callable[..., httpx.Response], registry: Registry
+) -> None:
+    """It guesses no bucket of the account's; what the account's own token has bound there, it may
+    bind to other workers, too."""
+    binding = {"type": "r2_bucket", "name": "B", "bucket_name": "files"}
+    token = registry.tokens.create(ACCOUNT, "t", namespace="production").text
+    ours, theirs = api.headers["Authorization"], f"Bearer {token}"
+    elsewhere = {"type": "plain_text", "name": "T", "text": "files"}
+    assert upload("other", bindings=[elsewhere]).is_success  # says it, and is not bound to it
+    api.headers["Authorization"] = theirs
+    assert fault(upload("mine", bindings=[binding])) == (400, 10085)
+    api.headers["Authorization"] = ours
+    assert upload("first", bindings=[binding]).is_success
+    api.headers["Authorization"] = theirs
+    assert upload("mine", bindings=[binding]).is_success
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_date_that_is_none_in_utc(api: httpx.Client, bucket: str, moment: str) -> None:
+    """It is refused, and nothing is stored; one that is in range is taken."""
+    assert fault(api.put(f"{bucket}/a", content=b"x", headers={"Expires": moment})) == (400, 10004)
+    assert api.get(f"{bucket}/a").status_code == 404
+    good = {"Expires": moment[:19] + "+00:00"}
+    assert api.put(f"{bucket}/a", content=b"x", headers=good).is_success
+    assert api.get(f"{bucket}/a").is_success
