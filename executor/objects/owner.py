@@ -67,7 +67,7 @@ class Entry:
 
     Attributes:
         owned: what this executor has of it; None: it runs elsewhere, or nobody has looked.
-        version: what its instance is of, if there is one.
+        kind: of which version its instance is, if there is one, and within what memory.
         generation: how often its instance was given up.
     """
 
@@ -79,7 +79,7 @@ class Entry:
         self.owned: Ownership | None = None
         self.storage: Storage | None = None
         self.elsewhere: tuple[str, float] | None = None
-        self.version = ""
+        self.kind: tuple[object, ...] = ()
         self.generation = 0
         self.used_s = time.monotonic()
         self.alarms_failed = 0
@@ -219,9 +219,10 @@ class Objects:
         route = await self._host.object_route(place.namespace, place.script, entry.id)
         if route is None or not route.has_code:
             raise Ended(Outcome.EXCEPTION, GONE, "Error")
-        if entry.version not in ("", route.version):
+        memory_mb = route.namespace_limits.memory_mb, route.script_limits.memory_mb
+        if entry.kind not in ((), kind := (route.version, *memory_mb)):
             self._give_up(entry)  # that version may come back, and what its instance holds is old
-        entry.version = route.version
+        entry.kind = kind
         event = Event(self._host, place, route, storage, entry.only_for)
         sink.begin(storage, lambda: self.lease.check(str(name)))
         try:

@@ -324,6 +324,18 @@ def test_a_version_that_comes_back_has_new_instances(shared: House, namespace: s
     assert call(shared, namespace).body == b"1"
 
 
+def test_limits_that_come_back_have_new_instances(shared: House, namespace: str) -> None:
+    """The same where the memory that an instance may have is changed and changed back."""
+    deploy(
+        shared, namespace, worker("await stub.increment()\nreturn Response(str(await stub.seen()))")
+    )
+    assert [call(shared, namespace).body for _ in range(2)] == [b"1", b"2"]
+    for memory_mb in (100, None):
+        limits = Limits(memory_mb=memory_mb)
+        shared.registry.namespaces.update(ACCOUNT, namespace, limits=limits)
+        assert call(shared, namespace).body == b"1"
+
+
 def test_objects_leave_memory_for_others(shared: House, namespace: str) -> None:
     """More objects than may be active at once: each comes back as it was stored."""
     deploy(shared, namespace, worker(INCREMENT))
