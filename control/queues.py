@@ -1,7 +1,7 @@
 """Queues over REST, and who consumes them."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -183,9 +183,8 @@ def create(account_id: str, body: bodies.Body[NewQueue]) -> Response:
     _check(said)
     settings = _settings(said.settings, QueueSettings())
     try:
-        made = house().registry.queues.create(account_id, said.queue_name, settings)
-    except TooManyQueues as exc:
-        raise Refused(QUEUE_LIMIT, str(exc)) from exc
+        with _within_limit():
+            made = house().registry.queues.create(account_id, said.queue_name, settings)
     except Conflict as exc:
         raise Refused(QUEUE_EXISTS, str(exc), pointer="/queue_name") from exc
     return envelope.success(shown(made))
@@ -254,7 +253,7 @@ def add_consumer(account_id: str, queue_id: str, body: bodies.Body[SaidConsumer]
     """Have a Worker called with what is in a queue, or let it be pulled over HTTP."""
     queue = mine(account_id, queue_id)
     new = _new_consumer(account_id, body())
-    with translated(QUEUE_NOT_FOUND, QUEUE_HAS_CONSUMER):
+    with translated(QUEUE_NOT_FOUND, QUEUE_HAS_CONSUMER), _within_limit():
         made = house().registry.queues.add_consumer(queue, new)
     wake()
     return envelope.success(_consumer(made))
@@ -277,7 +276,7 @@ def change_consumer(
     queue = mine(account_id, queue_id)
     _consumer_of(queue, consumer_id)
     new = _new_consumer(account_id, body())
-    with translated(CONSUMER_NOT_FOUND, QUEUE_HAS_CONSUMER):
+    with translated(CONSUMER_NOT_FOUND, QUEUE_HAS_CONSUMER), _within_limit():
         made = house().registry.queues.change_consumer(queue, consumer_id, new)
     wake()
     return envelope.success(_consumer(made))
@@ -308,6 +307,14 @@ def wake() -> None:
     """Have whoever delivers messages look now. If nobody hears it, that is done a little later."""
     with contextlib.suppress(redis.RedisError):
         house().redis.publish(QUEUES_CHANNEL, b"")
+
+
+@contextlib.contextmanager
+def _within_limit() -> Iterator[None]:
+    try:
+        yield
+    except TooManyQueues as exc:
+        raise Refused(QUEUE_LIMIT, str(exc)) from exc
 
 
 def _change(account_id: str, queue_id: str, name: str, settings: QueueSettings) -> Response:

@@ -56,15 +56,13 @@ class Queues:
         """
         if not QUEUE_NAME.fullmatch(name):
             raise Invalid("That cannot be a queue's name.", pointer="/queue_name")
-        mine = select(func.count()).select_from(Queue).where(Queue.account_id == account_id)
         try:
             with self._database.write() as work:
                 if work.get(Account, account_id) is None:
                     raise NotFound("No account has this id.")
-                if (work.scalar(mine) or 0) >= QUEUES:
-                    raise TooManyQueues(f"An account has at most {QUEUES} queues.")
                 if work.scalar(_named(account_id, name)) is not None:
                     raise _taken(name)
+                _check_room(work, account_id)
                 row = ensure_queue(work, account_id, name, settings)
         except IntegrityError as exc:
             raise _taken(name) from exc
@@ -187,6 +185,7 @@ class Queues:
 
         Raises:
             Conflict: somebody does already.
+            TooManyQueues: that one would be too many.
             Invalid: the queue would be its own dead letter queue, or that may not be called so.
             NotFound: the queue or the script is gone.
         """
@@ -219,6 +218,13 @@ class Queues:
         raise NotFound("The consumer is gone.")
 
 
+def _check_room(work: Work, account_id: str) -> None:
+    """Raise TooManyQueues if the account may have no other queue."""
+    mine = select(func.count()).select_from(Queue).where(Queue.account_id == account_id)
+    if (work.scalar(mine) or 0) >= QUEUES:
+        raise TooManyQueues(f"An account has at most {QUEUES} queues.")
+
+
 def _fill(work: Work, queue: QueueView, row: QueueConsumer, new: NewConsumer) -> None:
     if new.dead_letter_queue is not None:
         if new.dead_letter_queue == queue.name:
@@ -227,6 +233,8 @@ def _fill(work: Work, queue: QueueView, row: QueueConsumer, new: NewConsumer) ->
             )
         if not QUEUE_NAME.fullmatch(new.dead_letter_queue):
             raise Invalid("That cannot be a queue's name.", pointer="/dead_letter_queue")
+        if work.scalar(_named(queue.account_id, new.dead_letter_queue)) is None:
+            _check_room(work, queue.account_id)
         ensure_queue(work, queue.account_id, new.dead_letter_queue, QueueSettings())
     said = new.settings
     row.script_id, row.dead_letter_queue = new.script_id, new.dead_letter_queue

@@ -11,7 +11,7 @@ from cloudflare import Cloudflare
 
 from cloister.messages import CompileAnswer
 from cloister.queues import QUEUES_CHANNEL
-from cloister.registry import Registry
+from cloister.registry import Registry, queues
 from cloister.registry.queue_views import QueueSettings
 
 ACCOUNT = "a" * 32
@@ -326,3 +326,19 @@ def test_a_token_of_a_namespace_binds_what_is_bound_there(
     assert upload("first", bindings=[binding]).is_success
     api.headers["Authorization"] = theirs
     assert upload("mine", bindings=[binding]).is_success
+
+
+def test_dead_letter_queues_count_as_queues(
+    api: httpx.Client, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer's dead letter queue is made within the account's bound only; one that is there
+    will do. What is refused changes nothing."""
+    monkeypatch.setattr(queues, "QUEUES", 2)
+    consumer = {"type": "http_pull", "dead_letter_queue": "dead"}
+    made = api.post(f"{queue}/consumers", json=consumer)
+    assert made.is_success  # the second
+    one = f"{queue}/consumers/{made.json()['result']['consumer_id']}"
+    more = {**consumer, "dead_letter_queue": "third"}
+    assert fault(api.put(one, json=more)) == fault(api.post(Q, json={"queue_name": "third"}))
+    assert api.put(one, json=consumer).is_success
+    assert [each["queue_name"] for each in api.get(Q).json()["result"]] == ["dead", "jobs"]
