@@ -21,6 +21,7 @@ from cloister.registry.queue_leases import no_queue
 from cloister.registry.queue_models import Queue, QueueMessage
 from cloister.registry.queue_views import (
     BACKLOG_BYTES,
+    BACKLOG_MESSAGES,
     MESSAGE_BYTES,
     SENT_BYTES,
     SENT_MESSAGES,
@@ -117,7 +118,7 @@ def _stored(work: Work, parcels: list[Parcel]) -> "list[Sent | NotFound | Backlo
     places: list[str | NotFound | BacklogFull] = []
     for each in parcels:
         mine = Queue.account_id == each.account_id
-        columns = (Queue.id, Queue.delay_s, Queue.backlog_bytes)
+        columns = (Queue.id, Queue.delay_s, Queue.backlog_bytes, Queue.backlog_count)
         found = work.execute(select(*columns).where(mine, each.wanted)).one_or_none()
         if found is None:
             places.append(no_queue())
@@ -125,6 +126,10 @@ def _stored(work: Work, parcels: list[Parcel]) -> "list[Sent | NotFound | Backlo
         queued = rows.setdefault(found.id, [])
         if found.backlog_bytes + sum(row["size"] for row in queued) + each.size > BACKLOG_BYTES:
             full = f"The queue holds {BACKLOG_BYTES} bytes and takes no more."
+            places.append(BacklogFull(full))
+            continue
+        if found.backlog_count + len(queued) + len(each.messages) > BACKLOG_MESSAGES:
+            full = f"The queue holds {BACKLOG_MESSAGES} messages and takes no more."
             places.append(BacklogFull(full))
             continue
         queued += [_row(found.id, found.delay_s, message, now) for message in each.messages]

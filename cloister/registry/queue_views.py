@@ -28,7 +28,8 @@ BATCH_BYTES = 256_000
 """Of all messages of a delivery, unless one alone is larger."""
 
 BACKLOG_BYTES = 25_000_000_000
-"""Of one queue."""
+BACKLOG_MESSAGES = 25_000_000
+"""Of one queue. Messages take room without any body, too."""
 
 RETRIES = 100
 WAIT_MS = 60_000

@@ -323,7 +323,11 @@ def test_bounds(registry: Registry, queue: QueueView, monkeypatch: pytest.Monkey
     monkeypatch.setattr(queue_sending, "BACKLOG_BYTES", 400_000)
     with pytest.raises(BacklogFull):
         send(registry, queue, "x" * 22_001)
+    monkeypatch.setattr(queue_sending, "BACKLOG_MESSAGES", 103)
+    with pytest.raises(BacklogFull):
+        send(registry, queue, "", "", "")  # which take no bytes, and still rows
     assert registry.queues.messages.metrics(queue.id).count == 101
+    send(registry, queue, "", "")
     for wanted in (by_name("none"), by_id("0" * 32)):
         with pytest.raises(NotFound):
             registry.queues.messages.send(queue.account_id, wanted, texts("x"))
