@@ -39,6 +39,7 @@ from control import (
     queue_messages,
     queues,
     r2,
+    r2_notifications,
     r2_rules,
     request_id,
     schedules,
@@ -101,6 +102,7 @@ NOUNS = (
     search,
     schedules,
     r2_rules,
+    r2_notifications,
 )
 
 

@@ -138,7 +138,8 @@ OBJECTS_QUERY: fields.Query = {
 
 
 @blueprint.before_request
-def _one_jurisdiction() -> None:
+def one_jurisdiction() -> None:
+    """Refuse another than the default one."""
     said = request.headers.get("cf-r2-jurisdiction", "default")
     if said != "default":
         raise Refused(MALFORMED_PARAMETER, "There are no jurisdictions here but the default one.")

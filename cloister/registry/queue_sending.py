@@ -72,7 +72,7 @@ class Sender:
         """Store them, whatever each of them comes to; raises nothing."""
         try:
             with self._database.write() as work:
-                outcomes = _stored(work, parcels)
+                outcomes = stored(work, parcels)
         except IntegrityError:
             # A queue was deleted meanwhile. Each alone, then, for the sake of the others.
             if len(parcels) == 1:
@@ -112,7 +112,8 @@ def check_sent(messages: Sequence[NewMessage]) -> int:
     return size
 
 
-def _stored(work: Work, parcels: list[Parcel]) -> "list[Sent | NotFound | BacklogFull]":
+def stored(work: Work, parcels: list[Parcel]) -> "list[Sent | NotFound | BacklogFull]":
+    """Store them in a transaction; what comes of each."""
     now = now_ms()
     rows: dict[str, list[dict[str, Any]]] = {}
     places: list[str | NotFound | BacklogFull] = []

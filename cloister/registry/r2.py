@@ -14,6 +14,7 @@ from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.models import Account
 from cloister.registry.names import new_id
 from cloister.registry.r2_models import Bucket, R2Object, R2Upload
+from cloister.registry.r2_notifications import Notifications, notify
 from cloister.registry.r2_objects import Objects, remove_rows
 from cloister.registry.r2_rules import LifecycleRule, due_before, lifecycle_rules, locks
 from cloister.registry.r2_uploads import Uploads, abort
@@ -29,10 +30,11 @@ Rules = Literal["cors", "lifecycle", "lock"]
 
 
 class R2:
-    """Buckets; ``objects`` and ``uploads`` are what is in them."""
+    """Buckets; ``objects`` and ``uploads`` are what is in them, ``notifications`` who is told."""
 
     def __init__(self, database: Database, bucket_bytes: int) -> None:
         self._database = database
+        self.notifications = Notifications(database)
         self.objects = Objects(database, bucket_bytes)
         self.uploads = Uploads(database, bucket_bytes)
 
@@ -209,6 +211,7 @@ class R2:
                     if not locks(rules, row.key.decode(), row.uploaded_at, now_ms())
                 ]
                 remove_rows(work, bucket_id, due)
+                notify(work, bucket_id, "LifecycleDeletion", due)
             done += len(due)
             if len(rows) < SWEPT_AT_ONCE:
                 return done

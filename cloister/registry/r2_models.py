@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cloister.registry.models import Base
@@ -86,6 +95,28 @@ class R2Part(Base):
     version: Mapped[str] = mapped_column(String(32))
     size: Mapped[int]
     etag: Mapped[str] = mapped_column(String(32))
+
+
+class R2Notification(Base):
+    """A rule: which changes of which objects a queue is told."""
+
+    __tablename__ = "r2_notifications"
+    __table_args__ = (
+        Index("r2_notifications_by_bucket", "bucket_id"),
+        Index("r2_notifications_by_queue", "queue_id"),
+    )
+
+    number: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    id: Mapped[str] = mapped_column(String(32))
+    bucket_id: Mapped[str] = mapped_column(ForeignKey("r2_buckets.id", ondelete="CASCADE"))
+    queue_id: Mapped[str] = mapped_column(ForeignKey("queues.id", ondelete="CASCADE"))
+    actions: Mapped[list[str]]
+    prefix: Mapped[str]
+    suffix: Mapped[str]
+    description: Mapped[str]
+    created_at: Mapped[int]
 
 
 class R2Garbage(Base):

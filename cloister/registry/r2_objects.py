@@ -18,6 +18,7 @@ from cloister.registry.database import Database, Work, now_ms
 from cloister.registry.names import new_id
 from cloister.registry.r2_conditions import OnlyIf
 from cloister.registry.r2_models import Bucket, R2Garbage, R2Object, R2Part
+from cloister.registry.r2_notifications import Action, notify, told
 from cloister.registry.r2_rules import locks
 from cloister.registry.r2_views import Blob, Listing, ObjectView, Piece, Said
 
@@ -124,7 +125,8 @@ class Objects:
             uploaded_at=now_ms(),
         )
         with self._database.write() as work:
-            gone = replace(work, bucket_id, view, only_if, bucket_bytes=self._bucket_bytes)
+            most = self._bucket_bytes
+            gone = replace(work, bucket_id, view, only_if, "PutObject", bucket_bytes=most)
             work.execute(delete(R2Garbage).where(R2Garbage.version == blob.version))
         return view, gone
 
@@ -185,6 +187,8 @@ class Objects:
                 for row in rows:
                     _allow(row, bucket.lock, row.key.decode(), None)
                 gone += remove_rows(work, bucket_id, rows)
+                if bucket.told:
+                    notify(work, bucket_id, "DeleteObject", rows)
         return gone
 
     def list(
@@ -289,11 +293,13 @@ def replace(
     bucket_id: str,
     view: ObjectView,
     only_if: OnlyIf | None,
+    action: Action,
     *,
     bucket_bytes: int,
     charged: int = 0,
 ) -> str | None:
-    """Write an object in the place of what is there; the blob that this was, if it was one.
+    """Write an object in the place of what is there, and tell queues that by ``action`` it is
+    there; the blob that was there before, if it was one.
     ``charged`` is what the bucket is charged for already of what is written.
 
     Raises:
@@ -314,6 +320,8 @@ def replace(
         )
     )
     charge(work, bucket_id, rows=1, size=view.size - charged, objects=1)
+    if bucket.told:
+        notify(work, bucket_id, action, [view])
     return gone[0] if gone else None
 
 
@@ -365,7 +373,8 @@ def _old(bucket_id: str, key: bytes) -> Any:
 
 
 def _bucket(bucket_id: str) -> Any:
-    return select(Bucket.lock, Bucket.bytes).where(Bucket.id == bucket_id)
+    columns = (Bucket.lock, Bucket.bytes, told(bucket_id).label("told"))
+    return select(*columns).where(Bucket.id == bucket_id)
 
 
 def _locked_bucket(work: Work, bucket_id: str) -> Row[Any]:

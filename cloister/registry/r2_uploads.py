@@ -144,6 +144,7 @@ class Uploads:
                 bucket_id,
                 view,
                 None,
+                "CompleteMultipartUpload",
                 bucket_bytes=self._bucket_bytes,
                 charged=view.size,
             )

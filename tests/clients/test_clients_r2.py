@@ -1,6 +1,7 @@
 """wrangler with R2: buckets, their rules, objects, and a worker with a bucket that it makes."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,29 @@ def test_buckets_and_rules_from_wrangler(wrangler: Wrangler, tmp_path: Path) -> 
     wrangler(*bucket, "cors", "delete", "rules", "--force")
     wrangler(*bucket, "delete", "rules")
     assert wrangler.attempt(*bucket, "info", "rules")[0] != 0
+
+
+def test_event_notifications_from_wrangler(wrangler: Wrangler) -> None:
+    """Created, twice for one queue, listed, deleted by id and for a queue."""
+    wrangler("r2", "bucket", "create", "watched")
+    wrangler("queues", "create", "watchers")
+    notification = ("r2", "bucket", "notification")
+    to = ("watched", "--queue", "watchers")
+    create = (*notification, "create", *to, "--event-types", "object-create")
+    wrangler(*create, "--prefix", "img/", "--suffix", ".png", "--description", "new images")
+    wrangler(*create, "object-delete")
+    listed = wrangler(*notification, "list", "watched").stdout
+    assert "PutObject,CompleteMultipartUpload,CopyObject,DeleteObject" in listed
+    assert listed.count("watchers") == 2
+    assert "(all prefixes)" in listed
+    first = re.search(r"rule_id: +([0-9a-f]{32})", listed)
+    assert first is not None
+    wrangler(*notification, "delete", *to, "--rule", first[1])
+    listed = wrangler(*notification, "list", "watched").stdout
+    assert first[1] not in listed
+    assert listed.count("watchers") == 1
+    wrangler(*notification, "delete", *to)
+    assert "watchers" not in wrangler(*notification, "list", "watched").stdout
 
 
 def test_objects_and_a_worker_from_wrangler(

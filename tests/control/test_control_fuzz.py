@@ -48,6 +48,7 @@ P = "/accounts/{account_id}/workers/scripts/{script}"
 H = "/accounts/{account_id}/workers/dispatch/hostnames/{hostname}"
 Z = "/zones/{zone_id}/custom_hostnames"
 OBJECT = "/accounts/{account_id}/r2/buckets/{bucket}/objects/{key}"
+NOTIFIED = "/accounts/{account_id}/event_notifications/r2/{bucket}/configuration/queues/{queue_id}"
 T = "/accounts/{account_id}/tokens"
 K = "/accounts/{account_id}/storage/kv/namespaces/{kv_id}"
 UPLOAD = "/accounts/{account_id}/workers/assets/upload"
@@ -108,6 +109,10 @@ BY_HAND: list[tuple[str, str, dict[str, Any]]] = [
     ("DELETE", FALLBACK, {}),
     ("PUT", OBJECT, {"data": b"x"}),
     ("GET", OBJECT, {}),
+    ("PUT", NOTIFIED, {"json": {"rules": [{"actions": ["PutObject"], "prefix": "a"}]}}),
+    ("GET", NOTIFIED, {}),
+    ("DELETE", NOTIFIED, {"json": {"ruleIds": ["x"]}}),
+    ("DELETE", NOTIFIED, {}),
     ("PATCH", f"{Z}/{{custom_hostname_id}}", {"json": {"ssl": {"method": "txt"}}}),
     ("DELETE", f"{N}/{{namespace}}/scripts", {"params": {"tags": "x:yes"}}),
     ("PUT", K, {"json": {"title": "renamed"}}),

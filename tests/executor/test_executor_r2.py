@@ -10,6 +10,8 @@ from executor_house import ACCOUNT, House, worker
 
 from cloister.limits import Limits
 from cloister.registry import r2_uploads
+from cloister.registry.queue_views import QueueSettings
+from cloister.registry.r2_notifications import Rule
 from cloister.registry.r2_views import BucketView
 
 BINDING = {"type": "r2_bucket", "name": "BUCKET", "bucket_name": "files"}
@@ -545,6 +547,31 @@ return Response(json.dumps(out))
     )
     locked = "The object is locked by the bucket policy. (10069)"
     assert out == [f"put: {locked}", f"delete: {locked}", f"put: {locked}", ["1", "1"]]
+
+
+def test_queues_that_are_told(shared: House, namespace: str, bucket: BucketView) -> None:
+    """What a worker puts, completes and deletes comes to a queue."""
+    queue = shared.registry.queues.create(ACCOUNT, f"queue-{namespace}", QueueSettings()).id
+    rule = Rule(actions=["PutObject", "CompleteMultipartUpload", "DeleteObject"], prefix="t/")
+    shared.registry.r2.notifications.add(ACCOUNT, bucket.name, queue, [rule])
+    code = """
+await bucket.put("t/a", "hello")
+await bucket.put("u", "hello")
+upload = await bucket.createMultipartUpload("t/b")
+await upload.complete([await upload.uploadPart(1, b"part")])
+await bucket.delete(["t/a", "u", "t/b"])
+return Response("1")
+"""
+    assert run(shared, namespace, bucket, code) == 1
+    told = shared.registry.queues.messages.peek(queue, 10)
+    found = [json.loads(each.body) for each in told]
+    assert [(each["action"], each["object"]["key"]) for each in found] == [
+        ("PutObject", "t/a"),
+        ("CompleteMultipartUpload", "t/b"),
+        ("DeleteObject", "t/a"),
+        ("DeleteObject", "t/b"),
+    ]
+    assert (found[0]["bucket"], found[0]["object"]["size"]) == (bucket.name, 5)
 
 
 def test_the_example_of_the_page(shared: House, namespace: str, bucket: BucketView) -> None:
