@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from cloister.cron import InvalidCron, parse
 from cloister.registry.database import Database, now_ms
+from cloister.registry.models import Script
 from cloister.registry.schedule_models import Schedule
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class Schedules:
         wanted = {cron: _next_ms(cron, now) for cron in crons}
         of_script = Schedule.script_id == script_id
         with self._database.write() as work:
+            # Two that are replaced at once would both insert what is new to them.
+            work.execute(select(Script.id).where(Script.id == script_id).with_for_update())
             work.execute(delete(Schedule).where(of_script, Schedule.cron.not_in(wanted)))
             known = set(work.scalars(select(Schedule.cron).where(of_script)))
             work.add_all(

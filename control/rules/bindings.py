@@ -26,6 +26,8 @@ from control.rules import dispatch, names, objects, queues, resources, services
 
 TEXT_BYTES = 5 * 1024
 MAX_VARIABLES = 128
+MAX_BINDINGS = 1_000
+"""Of every type together."""
 VARIABLES = ("plain_text", "secret_text", "json")
 
 Binding = dict[str, Any]
@@ -64,6 +66,7 @@ def bindings(value: object, pointer: str = "/bindings") -> list[Binding]:
     """
     if not isinstance(value, list):
         raise Refused(VALIDATION_FAILED, "bindings must be an array.", pointer=pointer)
+    _check_all(value, pointer)
     checked = [_binding(item, f"{pointer}/{index}") for index, item in enumerate(value)]
     seen: set[str] = set()
     for index, item in enumerate(checked):
@@ -126,9 +129,17 @@ def resolve(
 
 
 def check_count(chosen: list[Binding]) -> None:
-    """Refuse too many variables and secrets."""
+    """Refuse too many bindings, or too many variables and secrets among them."""
+    _check_all(chosen, "/bindings")
     if sum(item["type"] in VARIABLES for item in chosen) > MAX_VARIABLES:
         raise Refused(TOO_MANY_VARIABLES, pointer="/bindings")
+
+
+def _check_all(chosen: list[Any], pointer: str) -> None:
+    if len(chosen) > MAX_BINDINGS:
+        raise Refused(
+            VALIDATION_FAILED, f"A Worker has at most {MAX_BINDINGS} bindings.", pointer=pointer
+        )
 
 
 def check_targets(world: World, uploaded: list[Binding]) -> None:

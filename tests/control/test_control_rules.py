@@ -94,6 +94,20 @@ def test_bindings_refused(item: Any, code: int, pointer: str) -> None:
     assert (code_of(caught), pointer_of(caught)) == (code, pointer)
 
 
+def test_too_many_bindings_are_refused() -> None:
+    """Of any type: as they come, and with those that a version keeps of the one before."""
+    many = [{"type": "version_metadata", "name": f"B{index}"} for index in range(1_001)]
+    assert len(bindings.bindings(many[1:])) == 1_000
+    assert len(bindings.resolve(many[1:], ["version_metadata"], many[1:], strict=True)) == 1_000
+    for refused in (
+        lambda: bindings.bindings(many),
+        lambda: bindings.resolve(many[:1], ["version_metadata"], many[1:], strict=True),
+    ):
+        with pytest.raises(Refused) as found:
+            refused()
+        assert code_of(found) == 10021
+
+
 def test_unserved_binding_type_is_named() -> None:
     """A type of the product that is not served here is refused by its name."""
     with pytest.raises(Refused, match="'hyperdrive' are not available here"):

@@ -3,6 +3,7 @@ not grow with what is not due."""
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import update
@@ -96,6 +97,15 @@ def test_replacing_keeps_what_stays(registry: Registry, script: str, clock: Cloc
     assert taken(registry) == []
     assert registry.schedules.of(script) == [added]
     assert registry.schedules.replace(script, []) == []
+
+
+def test_replaced_at_once(registry: Registry, script: str) -> None:
+    """Several may replace the triggers of a script at the same time, with the same ones."""
+    crons = [f"{minute} * * * *" for minute in range(50)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: registry.schedules.replace(script, crons), range(16)))
+    assert all(each == found[0] for each in found)
+    assert len(found[0]) == len(crons)
 
 
 def test_what_is_no_expression_changes_nothing(registry: Registry, script: str) -> None:
