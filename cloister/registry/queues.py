@@ -191,18 +191,18 @@ class Queues:
         """
         row = QueueConsumer(id=new_id(), queue_id=queue.id, created_at=now_ms())
         with self._database.write() as work:
+            _lock_and_wake(work, queue, new)
             if work.scalars(_consumers_of(queue.id)).first() is not None:
                 raise Conflict(f"Queue {queue.name!r} already has a consumer.")
             _fill(work, queue, row, new)
             work.add(row)
-            _check_and_wake(work, queue, new)
         return self._consumer(queue, row.id)
 
     def change_consumer(self, queue: QueueView, consumer_id: str, new: NewConsumer) -> ConsumerView:
         """Replace all of a consumer but its id. Raises as :meth:`add_consumer` does."""
         with self._database.write() as work:
+            _lock_and_wake(work, queue, new)
             _fill(work, queue, _consumer_row(work, queue, consumer_id), new)
-            _check_and_wake(work, queue, new)
         return self._consumer(queue, consumer_id)
 
     def remove_consumer(self, queue: QueueView, consumer_id: str) -> None:
@@ -243,17 +243,17 @@ def _fill(work: Work, queue: QueueView, row: QueueConsumer, new: NewConsumer) ->
     row.retry_delay_s, row.visibility_ms = said.retry_delay_s, said.visibility_ms
 
 
-def _check_and_wake(work: Work, queue: QueueView, new: NewConsumer) -> None:
-    try:
-        work.flush()
-    except IntegrityError as exc:
-        if work.get(Script, new.script_id or "") is None and new.script_id is not None:
-            raise NotFound("The script is gone.") from exc
-        raise Conflict(f"Queue {queue.name!r} already has a consumer, or is gone.") from exc
+def _lock_and_wake(work: Work, queue: QueueView, new: NewConsumer) -> None:
+    """Let nobody else change who takes from a queue, nor delete the script that is to. The script
+    is locked before its consumers, as by whoever deletes it."""
     row = work.get(Queue, queue.id, with_for_update=True)
     if row is None:
         raise _no_queue(queue.id)
     row.deliver_at = now_ms()
+    if new.script_id is not None:
+        script = select(Script.id).where(Script.id == new.script_id)
+        if work.scalar(script.with_for_update(read=True, key_share=True)) is None:
+            raise NotFound("The script is gone.")
 
 
 def _consumer_row(work: Work, queue: QueueView, consumer_id: str) -> QueueConsumer:

@@ -450,3 +450,25 @@ def test_sent_together(
         sent = {str(n) for n in range(48) if n % 3 == which and n % 8 != 7}
         assert set(bodies(messages.peek(place.id, 100))) == sent
         assert messages.metrics(place.id).count == len(sent)
+
+
+def test_consumers_added_at_once(registry: Registry, queue: QueueView) -> None:
+    """One of several gets the queue, and the others are told so. A script that has gone meanwhile
+    is none."""
+    new = NewConsumer(script_id=None, dead_letter_queue="dead", settings=ConsumerSettings())
+    gone = NewConsumer(script_id="0" * 32, dead_letter_queue=None, settings=ConsumerSettings())
+    with pytest.raises(NotFound):
+        registry.queues.add_consumer(queue, gone)
+    assert registry.queues.consumers([queue.id]) == []
+
+    def add(_: int) -> str:
+        try:
+            return registry.queues.add_consumer(queue, new).id
+        except Conflict:
+            return ""
+
+    with ThreadPoolExecutor(8) as threads:
+        (made,) = filter(None, threads.map(add, range(16)))
+    with pytest.raises(NotFound):
+        registry.queues.change_consumer(queue, made, gone)
+    assert [each.id for each in registry.queues.consumers([queue.id])] == [made]
