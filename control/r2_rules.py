@@ -20,8 +20,10 @@ from control.errors import R2_BUCKET_NOT_FOUND, R2_NO_CORS, Refused, translated
 from control.house import house
 from control.operation import operation
 from control.paths import ACCOUNT
+from control.r2 import one_jurisdiction
 
 blueprint = Blueprint("r2_rules", __name__)
+blueprint.before_request(one_jurisdiction)
 
 BUCKET = f"{ACCOUNT}/r2/buckets/<bucket>"
 MAX_CORS_RULES = 100

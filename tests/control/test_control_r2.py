@@ -373,6 +373,17 @@ def test_objects_that_say_strange_things(
     assert len(blobs(settings)) == 1
 
 
+@pytest.mark.parametrize("kind", ["cors", "lifecycle", "lock"])
+def test_rules_of_another_jurisdiction(api: httpx.Client, bucket: str, kind: str) -> None:
+    """They are refused, as its buckets are, and there are none afterwards."""
+    assert bucket
+    elsewhere = {"cf-r2-jurisdiction": "eu"}
+    refused = api.put(f"{B}/files/{kind}", json={"rules": []}, headers=elsewhere)
+    assert fault(refused) == (400, 10004)
+    here = {"cf-r2-jurisdiction": "default"}
+    assert api.put(f"{B}/files/{kind}", json={"rules": []}, headers=here).is_success
+
+
 def test_cors_by_the_sdk(sdk: Cloudflare) -> None:
     """Kept and shown; without any, that is told."""
     sdk.r2.buckets.create(account_id=ACCOUNT, name="files")
