@@ -283,7 +283,7 @@ class Scripts:
         return names
 
     def users(self, namespace_id: str, name: str) -> builtins.list[str]:
-        """Scripts of the namespace with service bindings to this one: their names, of some."""
+        """Scripts with service bindings to this one: their names, of some."""
         with self._database.read() as session:
             return _users(session, namespace_id, name)
 
