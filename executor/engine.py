@@ -15,6 +15,7 @@ from cloister.databases import DATABASE_QUEUE, UnreadJob
 from cloister.errors import CloisterError
 from cloister.messages import COMPILE_QUEUE, CompileJob, Invocation, dispatch_queue
 from cloister.settings import Settings
+from executor import names
 from executor.backlog import Backlog, waiting_places
 from executor.hub import LoopHub
 from executor.supervisor import Supervisor
@@ -93,12 +94,12 @@ class Engine:
         self._supervisor = await Supervisor.open(self.settings, self.id)
         known = asyncio.Event()
 
-        def tell(names: frozenset[str]) -> None:
-            self.names = names
+        def tell(known_names: frozenset[str]) -> None:
+            self.names = known_names
             known.set()
             self._on_names()
 
-        self._follow(self._supervisor.follow_names(tell))
+        self._follow(names.follow(self.settings, self._supervisor.routes, tell))
         if self.settings.databases:
             self._follow(self._supervisor.databases.serve(self._take_databases))
         await known.wait()

@@ -3,10 +3,9 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,7 +15,6 @@ from cloister.assets.sites import Sites
 from cloister.blobs import Blobs
 from cloister.broker import async_redis
 from cloister.databases import UnreadJob
-from cloister.limits import NO_LIMITS, Limits, effective
 from cloister.messages import (
     Alive,
     Ask,
@@ -33,24 +31,24 @@ from cloister.registry.rollout import KEY_HEADER
 from cloister.registry.views import Bundle, NamespaceView, Route
 from cloister.secrets import open_cipher
 from cloister.settings import MIB, Settings
+from executor.arrivals import work_of
 from executor.backlog import waiting_places
-from executor.bindings.base import ObjectTarget
 from executor.budget import EXECUTOR_BYTES, Budget
 from executor.caches.store import CacheStore
 from executor.compiling import Compiler
 from executor.databases.asking import Questions
 from executor.databases.owner import Databases
 from executor.egress.client import tls
-from executor.egress.guard import HostRules
 from executor.egress.network import Resolve, Resolver
 from executor.gate import Gate
 from executor.hop import LocalSink
+from executor.hops import Hops
 from executor.host import Answerer
 from executor.invocation import Run
 from executor.isolate import frames
 from executor.isolates import Isolate
 from executor.notes import Notes
-from executor.objects.calling import ObjectReplySink, object_invocation
+from executor.objects.calling import ObjectReplySink
 from executor.objects.owner import Objects
 from executor.objects.sink import ObjectSink
 from executor.points import Gathered
@@ -58,20 +56,17 @@ from executor.pools import Pools
 from executor.replies import Replies, ReplySink, Undeliverable
 from executor.request_body import RequestBody
 from executor.serving import Server
-from executor.shares import Shares
-from executor.streams import Readable
 from executor.tails import Tails
 from executor.traces import Traces, now_ms
 from executor.turns import Turns
 from executor.watch import Watches
-from executor.work import MAX_DEPTH, Ended, Family, Terms, Work
+from executor.work import Ended, Family
 
 log = logging.getLogger(__name__)
 
 THREADS = 16
 """For the registry's database and its like."""
 
-NAMES_RETRY_S = 1.0
 BROKER_RETRY_S = 0.2
 SHORT_RUN_MS = 1.0
 
@@ -86,7 +81,6 @@ class Supervisor:
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="registry")
         self.resolver = Resolver()
         self.budget = Budget(EXECUTOR_BYTES)
-        self._hops = Shares(settings.executor_concurrency)
         self.gate = Gate(
             settings.executor_concurrency,
             running=settings.worker_concurrency,
@@ -97,7 +91,7 @@ class Supervisor:
         self.watches = Watches()
         self.registry = open_registry(settings)
         self.pools = Pools(settings)
-        self._routes = RouteCache(self.registry, settings)
+        self.routes = RouteCache(self.registry, settings)
         self._redis = self.valkey = async_redis(settings)
         self.caches = CacheStore(settings.data_dir / "cache")
         self.points = Gathered(self.registry.points, self.threads)
@@ -109,15 +103,14 @@ class Supervisor:
         self.traces = Traces(self._redis, settings.logs_kept)
         self.tails = Tails(self, self._spawn)
         self.objects = Objects(self, executor_id, self._redis)
-        self._routes.on_change(lambda _note: self.objects.forget_classes())
+        self.hops = Hops(settings, self, self.objects, self._spawn)
+        self.routes.on_change(lambda _note: self.objects.forget_classes())
         self._replies = Replies(self._redis)
         self._notes = Notes(self._redis, executor_id, self._take_note)
         self._runs: dict[str, tuple[Run | ObjectSink, ReplySink]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_over = asyncio.Event()
-        self._effective = lru_cache(maxsize=1024)(
-            partial(effective, settings, NO_LIMITS, NO_LIMITS)
-        )
+        self._work_of = work_of(settings, self._redis)
 
     @classmethod
     async def open(cls, settings: Settings, executor_id: str) -> "Supervisor":
@@ -129,7 +122,7 @@ class Supervisor:
         supervisor = cls(settings, executor_id)
         await asyncio.to_thread(tls)
         await supervisor.pools.start()
-        await supervisor._routes.start()
+        await supervisor.routes.start()
         await supervisor._notes.start()
         return supervisor
 
@@ -154,7 +147,7 @@ class Supervisor:
             self.pools.close(),
             self.questions.close(),
             self.databases.close(),
-            self._routes.close(),
+            self.routes.close(),
             self.sites.close(),
             self._redis.aclose(),
         ):
@@ -191,7 +184,7 @@ class Supervisor:
             self.submit_call(invocation)
             return
         sink = ReplySink(self._replies, invocation.reply_to, invocation.id, self.id)
-        run = Run(self, self._work(invocation), sink)
+        run = Run(self, self._work_of(invocation), sink)
         run.on_begun = begun
         run.on_over = partial(self._over, invocation.id, begun)
         self._runs[invocation.id] = run, sink
@@ -218,7 +211,7 @@ class Supervisor:
     def run_tail(self, invocation: Invocation, note: str) -> "asyncio.Future[Any]":
         """Run a tail worker. Nobody in another process waits for it, and nothing of it is tailed.
         What ``note`` says is in its log. The result raises Ended if it fails."""
-        work = msgspec.structs.replace(self._work(invocation), family=Family(is_tail=True))
+        work = msgspec.structs.replace(self._work_of(invocation), family=Family(is_tail=True))
         sink = LocalSink()
         run = Run(self, work, sink)
         if note:
@@ -266,47 +259,20 @@ class Supervisor:
             case Credit():
                 sink.credit(note.bytes)
 
-    def _work(self, invocation: Invocation) -> Work:
-        invoke = frames.Invoke(
-            handler=invocation.handler,
-            event=invocation.event,
-            entrypoint=invocation.entrypoint,
-            method=invocation.method,
-            url=invocation.url,
-            headers=invocation.headers,
-            body=invocation.body,
-            body_is_streamed=invocation.body_is_streamed,
-            props=invocation.args,
-            cf=invocation.cf,
-            log_bytes=self.settings.log_bytes,
-        )
-        streamed = invocation.body_is_streamed
-        return Work(
-            id=invocation.id,
-            namespace=invocation.namespace,
-            script=invocation.script,
-            version=invocation.version,
-            limits=self._effective(invocation.limits),
-            invoke=invoke,
-            body=RequestBody(self._redis, invocation.id) if streamed else None,
-            outbound=invocation.outbound,
-            begin_by_s=invocation.deadline,
-        )
-
     # What a run needs:
 
     async def bundle(self, version: str) -> Bundle | None:
         """What running a version needs; None if it is gone."""
-        return await self._routes.bundle(version)
+        return await self.routes.bundle(version)
 
     def bundle_now(self, version: str) -> Bundle | None:
         """The same, if it is at hand."""
-        return self._routes.bundle_at_hand(version)
+        return self.routes.bundle_at_hand(version)
 
     def borrow_now(self, bundle: Bundle, memory_mb: int, only_for: str = "") -> Isolate | None:
         """A warm isolate of that version, within that memory, if its namespace takes those. One of
         those that are ``only_for`` somebody is nobody else's."""
-        namespace = self._routes.namespace_at_hand(bundle.namespace)
+        namespace = self.routes.namespace_at_hand(bundle.namespace)
         if namespace is None or namespace.fresh_isolates:
             return None
         pool = self.pools.at_hand(namespace.language)
@@ -321,7 +287,7 @@ class Supervisor:
             Ended: the namespace is gone.
             Uncompilable: its language does not take the code, as that of the upload did.
         """
-        namespace = await self._routes.namespace(bundle.namespace)
+        namespace = await self.routes.namespace(bundle.namespace)
         if namespace is None:
             raise Ended(Outcome.SCRIPT_NOT_FOUND)
         language = namespace.language
@@ -367,8 +333,8 @@ class Supervisor:
 
     async def route(self, namespace: str, script: str) -> Route | None:
         """The live version under a name; a draw where there are two."""
-        route = await self._routes.route(namespace, script)
-        return None if route is None else await self._routes.chosen(route)
+        route = await self.routes.route(namespace, script)
+        return None if route is None else await self.routes.chosen(route)
 
     def resolve(self, namespace: str) -> Resolve:
         """What looks names up for a namespace."""
@@ -376,70 +342,7 @@ class Supervisor:
 
     async def namespace(self, name: str) -> NamespaceView | None:
         """The namespace of this name; None if there is none."""
-        return await self._routes.namespace(name)
-
-    def call(
-        self,
-        caller: Run,
-        route: Route,
-        invoke: frames.Invoke,
-        body: Readable | None,
-        rules: frozenset[HostRules],
-        terms: Terms | None = None,
-    ) -> LocalSink:
-        """Start another worker on behalf of a caller, on its terms if it dispatches.
-
-        Raises:
-            Ended: the calls are too deep, or too many.
-        """
-        work = caller.work
-        if work.depth + 1 >= MAX_DEPTH:
-            raise Ended(Outcome.EXCEEDED_DEPTH)
-        place = work.namespace, work.script
-        if not self._hops.has_room_for(place):
-            raise Ended(Outcome.OVERLOADED)
-        work.family.join()
-        self._hops.take(place)
-        sink = LocalSink()
-        run = Run(self, self._hop(caller, route, invoke, body, rules, terms), sink)
-        sink.cancel = run.cancel
-        self._spawn(run.run()).add_done_callback(lambda _task: self._hop_over(work))
-        return sink
-
-    def _hop_over(self, work: Work) -> None:
-        work.family.part()
-        self._hops.give((work.namespace, work.script))
-
-    def _hop(
-        self,
-        caller: Run,
-        route: Route,
-        invoke: frames.Invoke,
-        body: Readable | None,
-        rules: frozenset[HostRules],
-        terms: Terms | None,
-    ) -> Work:
-        work = caller.work
-        given = terms.limits if terms else None
-        own = effective(self.settings, route.namespace_limits, route.script_limits, given)
-        left_ms = caller.watch.left_ms if caller.watch is not None else 0
-        return Work(
-            id=f"{work.id}.{work.family.total}",
-            namespace=route.namespace,
-            script=route.script,
-            version=route.version,
-            limits=own.tightest(Limits(wall_ms=int(left_ms))),
-            invoke=invoke,
-            body=body,
-            outbound=terms.outbound if terms else work.outbound,
-            begin_by_s=time.time() + left_ms / 1000,
-            rules=tuple(rules),
-            depth=work.depth + 1,
-            objects=work.objects,
-            family=work.family,
-        )
-
-    # Durable Objects:
+        return await self.routes.namespace(name)
 
     async def object_class(self, namespace_id: str) -> ObjectNamespaceView | None:
         """A class of them; None if it was deleted."""
@@ -447,59 +350,8 @@ class Supervisor:
 
     async def object_route(self, namespace: str, script: str, id_: str) -> Route | None:
         """The version that an object runs: of two that are live always the same."""
-        route = await self._routes.route(namespace, script)
-        return None if route is None else await self._routes.chosen(route, [(KEY_HEADER, id_)])
-
-    def call_object(
-        self,
-        caller: Run,
-        target: ObjectTarget,
-        invoke: frames.Invoke,
-        body: Readable | None,
-        rules: frozenset[HostRules],
-    ) -> LocalSink:
-        """Have an object do something on behalf of a caller. Once it has begun it does so to its
-        end, whoever waits.
-
-        Raises:
-            Ended: the calls are too deep, or too many.
-        """
-        work = caller.work
-        if work.depth + 1 >= MAX_DEPTH:
-            raise Ended(Outcome.EXCEEDED_DEPTH)
-        place = work.namespace, work.script
-        if not self._hops.has_room_for(place):
-            raise Ended(Outcome.OVERLOADED)
-        work.family.join()
-        self._hops.take(place)
-        local = LocalSink()
-        sink = ObjectSink(local)
-        local.cancel = sink.cancel
-        call = object_invocation(self.settings, caller, target, invoke, rules)
-        task = self._spawn(self.objects.run(call, sink, body, work.family))
-        sink.belong(task)
-        task.add_done_callback(lambda _task: self._hop_over(work))
-        return local
-
-    # Which namespaces there are:
-
-    async def follow_names(self, tell: Callable[[frozenset[str]], None]) -> None:
-        """Tell the names of the namespaces to serve, now and whenever they change; forever."""
-        if self.settings.executor_namespaces:
-            tell(frozenset(self.settings.executor_namespaces))
-            return
-        changed = asyncio.Event()
-        self._routes.on_change(
-            lambda note: changed.set() if note is None or note.script is None else None
-        )
-        while True:
-            try:
-                tell(frozenset(await self._routes.names()))
-                await changed.wait()
-                changed.clear()
-            except Exception:
-                log.exception("the namespaces are not known, trying again")
-                await asyncio.sleep(NAMES_RETRY_S)
+        route = await self.routes.route(namespace, script)
+        return None if route is None else await self.routes.chosen(route, [(KEY_HEADER, id_)])
 
 
 def _key(bundle: Bundle, memory_mb: int, namespace: NamespaceView, only_for: str) -> str:

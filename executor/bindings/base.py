@@ -70,6 +70,28 @@ class ObjectTarget:
     name: str | None
 
 
+class Callees(Protocol):
+    """Other workers, and objects, as an invocation may call them."""
+
+    async def fetch_worker(self, called: Called, request: OutgoingRequest) -> Incoming:
+        """Send a request to another worker."""
+
+    async def call_worker(self, called: Called, method: str, arguments: Raw) -> Any:
+        """Call a method of another worker."""
+
+    async def dispatch(self, asked: Dispatched, request: OutgoingRequest) -> Incoming:
+        """Send a request to a worker of a dispatch namespace of the account."""
+
+    async def dispatch_call(self, asked: Dispatched, method: str, arguments: Raw) -> Any:
+        """Call a method of such a worker."""
+
+    async def fetch_object(self, target: ObjectTarget, request: OutgoingRequest) -> Incoming:
+        """Send a request to a Durable Object."""
+
+    async def call_object(self, target: ObjectTarget, method: str, arguments: Raw) -> Any:
+        """Call a method of a Durable Object."""
+
+
 class Scope(Protocol):
     """What a binding may use of the invocation that it serves."""
 
@@ -84,6 +106,10 @@ class Scope(Protocol):
     streams: Streams
     tally: Counter[str]
     """Operations of this invocation by kind of binding."""
+
+    @property
+    def callees(self) -> Callees:
+        """Whom its worker may call."""
 
     @property
     def bundle(self) -> Bundle:
@@ -110,26 +136,8 @@ class Scope(Protocol):
     def count(self) -> None:
         """Count a subrequest. Raises Refused over the limit."""
 
-    async def fetch_worker(self, called: Called, request: OutgoingRequest) -> Incoming:
-        """Send a request to another worker."""
-
-    async def call_worker(self, called: Called, method: str, arguments: Raw) -> Any:
-        """Call a method of another worker."""
-
-    async def dispatch(self, asked: Dispatched, request: OutgoingRequest) -> Incoming:
-        """Send a request to a worker of a dispatch namespace of the account."""
-
-    async def dispatch_call(self, asked: Dispatched, method: str, arguments: Raw) -> Any:
-        """Call a method of such a worker."""
-
     async def object_class(self, namespace_id: str) -> ObjectNamespaceView | None:
         """The class that a binding names; None if it was deleted."""
-
-    async def fetch_object(self, target: ObjectTarget, request: OutgoingRequest) -> Incoming:
-        """Send a request to a Durable Object."""
-
-    async def call_object(self, target: ObjectTarget, method: str, arguments: Raw) -> Any:
-        """Call a method of a Durable Object."""
 
 
 class Binding(ABC):

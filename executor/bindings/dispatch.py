@@ -37,10 +37,12 @@ class Dispatch(Binding):
         dispatched = self._dispatched(read(_options, options, OPTIONS_BYTES, wanted))
         if method != "fetch":
             check_method(method, arguments)
-            return await self.scope.dispatch_call(dispatched, method, arguments)
+            return await self.scope.callees.dispatch_call(dispatched, method, arguments)
         request = read_request(arguments)
         outgoing(request.headers)  # its own code may rely on it that headers are headers
-        return await self.scope.dispatch(dispatched, as_request(request, self.scope.streams))
+        return await self.scope.callees.dispatch(
+            dispatched, as_request(request, self.scope.streams)
+        )
 
     def _dispatched(self, asked: _Options) -> Dispatched:
         parameters = _json(asked.outbound, "Outbound parameters")

@@ -48,10 +48,12 @@ class Objects(Binding):
         if method == "fetch":
             request = read_request(arguments)
             outgoing(request.headers)  # its own code may rely on it that headers are headers
-            return await self.scope.fetch_object(target, as_request(request, self.scope.streams))
+            return await self.scope.callees.fetch_object(
+                target, as_request(request, self.scope.streams)
+            )
         if method in NOT_CALLED or method.startswith("_"):
             raise Refused("TypeError", f"Method {method[:40]} cannot be called.")
-        return await self.scope.call_object(target, method, arguments)
+        return await self.scope.callees.call_object(target, method, arguments)
 
     async def _key(self) -> bytes:
         found = await self.scope.object_class(str(self.spec.get("namespace_id", "")))

@@ -24,7 +24,7 @@ class Service(Binding):
         )
         if method != "fetch":
             check_method(method, arguments)
-            return await self.scope.call_worker(called, method, arguments)
+            return await self.scope.callees.call_worker(called, method, arguments)
         asked = read_request(arguments)
         outgoing(asked.headers)  # its own code may rely on it that headers are headers
-        return await self.scope.fetch_worker(called, as_request(asked, self.scope.streams))
+        return await self.scope.callees.fetch_worker(called, as_request(asked, self.scope.streams))
