@@ -10,8 +10,10 @@ from cloister.cli.exits import EXIT_UNHEALTHY
 
 @click.command("doctor")
 def command() -> None:
-    """Say which protections this machine's kernel offers, and which are missing; and whether a
-    scheduler is at work."""
+    """Say which protections this machine's kernel offers, and which are missing.
+
+    And whether a scheduler is at work.
+    """
     # A process of its own: probing a sandbox changes the process that does it. -I: what lies in
     # this directory is not imported.
     report = subprocess.run([sys.executable, "-I", "-m", "executor.doctor"], check=False)

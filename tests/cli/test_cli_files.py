@@ -83,12 +83,12 @@ def test_every_default_is_in_the_operators_guide() -> None:
 
 def test_the_procfile_names_what_up_runs() -> None:
     """The same commands, but for names and the interpreter."""
-    from cloister.up import executors, fronts
+    from cloister.up import executors, fronts, scheduler
 
     procfile = dict(
         line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if line
     )
-    services = [*executors(Settings(executor_processes=1), {}), *fronts({})]
+    services = [*executors(Settings(executor_processes=1), {}), *fronts({}), scheduler({})]
     commands = {
         service.name.removesuffix("-1"): " ".join(service.command[2:]) for service in services
     }
