@@ -147,6 +147,14 @@ class Binding(ABC):
         self.spec = spec
         self.scope = scope
 
+    def tally(self, kind: str, most: int, who: str = "Worker") -> None:
+        """Count an operation of the invocation on all bindings of this kind. ``who`` is as the
+        product's text for the kind has it. Raises Refused where it has made as many as it may."""
+        self.scope.tally[kind] += 1
+        if self.scope.tally[kind] > most:
+            text = f"Too many API requests by single {who} invocation."
+            raise Refused("SubrequestLimit", text)
+
     @abstractmethod
     async def call(self, method: str, arguments: Raw, options: Raw) -> Any:
         """Answer a call. Raises Refused."""

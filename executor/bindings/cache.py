@@ -66,9 +66,7 @@ class Cache(Binding):
         operations = {"match": self._match, "put": self._put, "delete": self._delete}
         if method not in operations:
             raise Refused("TypeError", f"A cache has no method {method[:40]!r}.")
-        self.scope.tally["cache"] += 1
-        if self.scope.tally["cache"] > OPERATIONS:
-            raise Refused("SubrequestLimit", "Too many API requests by single Worker invocation.")
+        self.tally("cache", OPERATIONS)
         asked = read(_options, options, NAME_CHARACTERS * 5, "A cache takes other options")
         owner = await self._owner(asked.cache)
         try:

@@ -33,15 +33,10 @@ class D1(Binding):
         if method not in ("batch", "exec"):
             raise Refused("TypeError", f"A database has no method {method[:40]!r}.")
         texts = read(_texts, arguments, MAX_FRAME_BYTES, "A query is a list of statements").texts
-        self._count()
+        self.tally("d1", QUERIES)
+        self.scope.count()
         ask = (
             UnreadExecute(texts) if method == "exec" else UnreadRun(statements=texts, prepared=True)
         )
         database = str(self.spec.get("database_id", ""))
         return Raw(await self.scope.databases.ask(self.scope.account_id, database, ask))
-
-    def _count(self) -> None:
-        self.scope.tally["d1"] += 1
-        if self.scope.tally["d1"] > QUERIES:
-            raise Refused("SubrequestLimit", "Too many API requests by single Worker invocation.")
-        self.scope.count()

@@ -78,7 +78,8 @@ class Kv(Binding):
         }
         if method not in operations:
             raise Refused("TypeError", f"A KV namespace has no method {method[:40]!r}.")
-        self._count()
+        self.tally("kv", OPERATIONS, "worker")
+        self.scope.count()
         asked = read(_options, options, SMALL_BYTES, f"KV {method}() takes other options")
         try:
             return await operations[method](arguments, asked)
@@ -88,12 +89,6 @@ class Kv(Binding):
             raise Refused("Error", f"KV {method.upper()} failed: 404 {exc}") from exc
         except CloisterError as exc:
             raise Refused("Error", f"KV {method.upper()} failed: 500 Internal error") from exc
-
-    def _count(self) -> None:
-        self.scope.tally["kv"] += 1
-        if self.scope.tally["kv"] > OPERATIONS:
-            raise Refused("SubrequestLimit", "Too many API requests by single worker invocation.")
-        self.scope.count()
 
     async def _get(self, arguments: Raw, options: _Options) -> Any:
         key = _one_key(arguments)

@@ -35,9 +35,7 @@ class Limiter(Binding):
         if method != "limit":
             raise Refused("TypeError", f"A rate limit has no method {method[:40]!r}.")
         key = read(_key, arguments, ASKED_BYTES, "limit() takes a key, a string").key
-        self.scope.tally["ratelimit"] += 1
-        if self.scope.tally["ratelimit"] > OPERATIONS:
-            raise Refused("SubrequestLimit", "Too many API requests by single Worker invocation.")
+        self.tally("ratelimit", OPERATIONS)
         simple = self.spec["simple"]
         period_s, limit = int(simple["period"]), int(simple["limit"])
         blocked_s = int(simple.get("mitigation_timeout", 0))

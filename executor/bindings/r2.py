@@ -118,7 +118,8 @@ class R2(Binding):
         """One operation, as described in ``executor.isolate.frames``."""
         if method not in _WANTED:
             raise Refused("TypeError", f"A bucket has no method {method[:40]!r}.")
-        self._count()
+        self.tally("r2", OPERATIONS, "worker")
+        self.scope.count()
         decoder, limit_bytes = _WANTED[method]
         asked = read(decoder, arguments, limit_bytes, f"R2 {method}() takes something else")
         said = read(_options, options, SMALL_BYTES, f"R2 {method}() takes other options")
@@ -134,12 +135,6 @@ class R2(Binding):
             raise Refused("Error", f"{method}: {exc} (10029)") from exc
         except CloisterError as exc:
             raise Refused("Error", f"{method}: {_INTERNAL}") from exc
-
-    def _count(self) -> None:
-        self.scope.tally["r2"] += 1
-        if self.scope.tally["r2"] > OPERATIONS:
-            raise Refused("SubrequestLimit", "Too many API requests by single worker invocation.")
-        self.scope.count()
 
     def _bucket(self) -> BucketView:
         """In a thread."""
