@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVarTuple, cast
+from typing import Any, TypeVar, TypeVarTuple, cast
 
 import msgspec
 from sqlalchemy import (
@@ -39,6 +39,10 @@ from cloister.registry.models import Base
 from cloister.settings import Settings
 
 Columns = TypeVarTuple("Columns")
+Item = TypeVar("Item")
+
+CHUNK = 500
+"""Rows named in one statement."""
 
 BUSY_S = 15
 """How long a SQLite writer waits for another one, of any process."""
@@ -254,6 +258,11 @@ def database_url(settings: Settings) -> URL:
     if url.drivername == "sqlite" and url.database and not url.database.startswith((":", "file:")):
         return url
     raise SettingInvalid("CLOISTER_DATABASE_URL must start with postgresql:// or sqlite:///.")
+
+
+def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """All of them, in order, :data:`CHUNK` at a time."""
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
 def now_ms() -> int:

@@ -11,8 +11,8 @@ it, and by :class:`KvNamespaces` for the API.
 
 import builtins
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, bindparam, case, delete, func, or_, select, tuple_
@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cloister.errors import Invalid, NotFound, NotReady
 from cloister.registry.cursors import decode_cursor, encode_cursor
-from cloister.registry.database import Database, NearQuery, Work
+from cloister.registry.database import Database, NearQuery, Work, chunks
 from cloister.registry.kv_cache import KvCache
 from cloister.registry.kv_namespaces import KvNamespaces
 from cloister.registry.models import KvPair
@@ -40,11 +40,6 @@ NEAR_BYTES = 64 * 1024
 
 SHORTEST_TTL_S = 60
 """For so long a cached value is kept at least."""
-
-CHUNK = 500
-"""Rows named in one statement."""
-
-Item = TypeVar("Item")
 
 # Built once: that takes longer than to ask the database.
 _THIS = (
@@ -121,7 +116,7 @@ class Kv:
         wanted = [check_key(key) for key in dict.fromkeys(keys)]
         found: dict[str, KvValue] = {}
         with self._database.read() as session:
-            for chunk in _chunks(wanted):
+            for chunk in chunks(wanted):
                 these = (KvPair.namespace_id == namespace_id) & KvPair.key.in_(chunk) & _alive()
                 if limit_bytes is not None:
                     size = session.scalar(select(func.sum(func.length(KvPair.value))).where(these))
@@ -190,7 +185,7 @@ class Kv:
         wanted = sorted({check_key(key) for key in keys})
         try:
             with self._database.write() as work:
-                for chunk in _chunks(wanted):
+                for chunk in chunks(wanted):
                     mine = (KvPair.namespace_id == namespace_id) & KvPair.key.in_(chunk)
                     work.execute(delete(KvPair).where(mine))
         finally:
@@ -265,7 +260,7 @@ def _purge(work: Work, limit: int) -> int:
         .with_for_update(skip_locked=True)
     )
     found = [(row.namespace_id, row.key) for row in work.execute(query)]
-    for chunk in _chunks(found):
+    for chunk in chunks(found):
         named = tuple_(KvPair.namespace_id, KvPair.key).in_(chunk)
         work.execute(delete(KvPair).where(named))
     return len(found)
@@ -317,7 +312,3 @@ def _now_s() -> int:
 
 def _value(row: KvPair) -> KvValue:
     return KvValue(value=row.value, metadata=row.metadata_json, expires_at=row.expires_at)
-
-
-def _chunks(items: Sequence[Item]) -> Iterable[Sequence[Item]]:
-    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))

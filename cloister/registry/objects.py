@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cloister.errors import Conflict, Invalid, NotFound
 from cloister.registry.cursors import decode_cursor, encode_cursor
-from cloister.registry.database import Database, now_ms
+from cloister.registry.database import Database, chunks, now_ms
 from cloister.registry.models import Namespace, Script
 from cloister.registry.objects_models import ObjectMigration, ObjectNamespace, StoredObject
 from cloister.registry.views import Numbered, Page
@@ -17,9 +17,6 @@ from cloister.registry.views import Numbered, Page
 PER_PAGE = 1_000
 LIST_LIMIT = 10_000
 LARGEST_PAGE = 1_000_000
-CHUNK = 500
-"""Rows named in one statement."""
-
 OBJECTS = 1_000_000
 """Of one class."""
 
@@ -111,10 +108,8 @@ class Objects:
         with self._database.read() as session:
             return {
                 id_: tag
-                for start in range(0, len(script_ids), CHUNK)
-                for id_, tag in session.execute(
-                    query.where(ObjectMigration.script_id.in_(script_ids[start : start + CHUNK]))
-                )
+                for some in chunks(script_ids)
+                for id_, tag in session.execute(query.where(ObjectMigration.script_id.in_(some)))
             }
 
     def list(

@@ -14,7 +14,7 @@ from sqlalchemy import Row, delete, insert, select, update
 
 from cloister.registry import r2_errors as errors
 from cloister.registry.cursors import decode_cursor, encode_cursor
-from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.database import CHUNK, Database, Work, chunks, now_ms
 from cloister.registry.names import new_id
 from cloister.registry.r2_conditions import OnlyIf
 from cloister.registry.r2_models import Bucket, R2Garbage, R2Object, R2Part
@@ -26,9 +26,6 @@ KEY_BYTES = 1_024
 METADATA_BYTES = 8_192
 PER_PAGE = 1_000
 DELETED_AT_ONCE = 1_000
-CHUNK = 500
-"""Rows named in one statement."""
-
 ROW_BYTES = 1_024
 """What a bucket is charged for an object, upload or part beside its bytes: it has no end else."""
 
@@ -177,13 +174,9 @@ class Objects:
         gone: list[str] = []
         with self._database.write() as work:
             bucket = _locked_bucket(work, bucket_id)
-            for start in range(0, len(wanted), CHUNK):
-                rows = work.execute(
-                    select(*_COLUMNS).where(
-                        R2Object.bucket_id == bucket_id,
-                        R2Object.key.in_(wanted[start : start + CHUNK]),
-                    )
-                ).all()
+            for some in chunks(wanted):
+                these = (R2Object.bucket_id == bucket_id) & R2Object.key.in_(some)
+                rows = work.execute(select(*_COLUMNS).where(these)).all()
                 for row in rows:
                     _allow(row, bucket.lock, row.key.decode(), None)
                 gone += remove_rows(work, bucket_id, rows)

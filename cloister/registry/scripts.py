@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from cloister.errors import Conflict, Invalid
 from cloister.registry import assets, object_classes, unversioned
 from cloister.registry.cursors import decode_cursor, encode_cursor
-from cloister.registry.database import Database, Work, now_ms
+from cloister.registry.database import Database, Work, chunks, now_ms
 from cloister.registry.deployments import Deployments
 from cloister.registry.lookups import namespace_by_id, script_row, unknown_script
 from cloister.registry.models import Namespace, Script, ScriptTag, Version
@@ -23,9 +23,6 @@ from cloister.registry.versions import Versions, view
 from cloister.registry.views import NewVersion, Page, ScriptSummary, ScriptView, VersionView
 
 LIST_LIMIT = 1_000
-CHUNK = 500
-"""Rows named in one statement."""
-
 USERS_NAMED = 20
 """Scripts that an error names."""
 
@@ -273,10 +270,9 @@ class Scripts:
             namespace = namespace_by_id(work, namespace_id)
             query, _ = tags.apply(select(Script.id, Script.name), namespace_id)
             found = work.execute(query.order_by(Script.id).with_for_update(of=Script)).all()
-            for start in range(0, len(found), CHUNK):
-                ids = [row.id for row in found[start : start + CHUNK]]
-                work.execute(delete(Script).where(Script.id.in_(ids)))
-                assets.forget(work, namespace_id, *(r.name for r in found[start : start + CHUNK]))
+            for some in chunks(found):
+                work.execute(delete(Script).where(Script.id.in_([row.id for row in some])))
+                assets.forget(work, namespace_id, *(row.name for row in some))
             names = sorted(row.name for row in found)
             if names:
                 work.changed(namespace.name, *names)
@@ -408,8 +404,8 @@ def _may_use(session: Session, namespace_id: str) -> ColumnElement[bool]:
 def _tags(session: Session, scripts: Sequence[Script]) -> dict[str, builtins.list[str]]:
     """Script id to its tags, sorted."""
     found: dict[str, list[str]] = {}
-    for start in range(0, len(scripts), CHUNK):
-        ids = [script.id for script in scripts[start : start + CHUNK]]
+    for some in chunks(scripts):
+        ids = [script.id for script in some]
         query = select(ScriptTag.script_id, ScriptTag.tag).where(ScriptTag.script_id.in_(ids))
         for script_id, tag in session.execute(query.order_by(ScriptTag.tag)):
             found.setdefault(script_id, []).append(tag)
