@@ -92,25 +92,25 @@ class Supervisor:
         self.registry = open_registry(settings)
         self.pools = Pools(settings)
         self.routes = RouteCache(self.registry, settings)
-        self._redis = self.valkey = async_redis(settings)
+        self.valkey = async_redis(settings)
         self.caches = CacheStore(settings.data_dir / "cache")
         self.points = Gathered(self.registry.points, self.threads)
         self.blobs = blobs = Blobs.open(settings)
         self.sites = Sites(blobs)
         self._compiler = Compiler(settings, blobs, self.pools, open_cipher(settings))
         self.databases = Databases(settings, self.registry, blobs, self.threads)
-        self.questions = Questions(self._redis, self.databases)
-        self.traces = Traces(self._redis, settings.logs_kept)
+        self.questions = Questions(self.valkey, self.databases)
+        self.traces = Traces(self.valkey, settings.logs_kept)
         self.tails = Tails(self, self._spawn)
-        self.objects = Objects(self, executor_id, self._redis)
+        self.objects = Objects(self, executor_id, self.valkey)
         self.hops = Hops(settings, self, self.objects, self._spawn)
         self.routes.on_change(lambda _note: self.objects.forget_classes())
-        self._replies = Replies(self._redis)
-        self._notes = Notes(self._redis, executor_id, self._take_note)
+        self._replies = Replies(self.valkey)
+        self._notes = Notes(self.valkey, executor_id, self._take_note)
         self._runs: dict[str, tuple[Run | ObjectSink, ReplySink]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_over = asyncio.Event()
-        self._work_of = work_of(settings, self._redis)
+        self._work_of = work_of(settings, self.valkey)
 
     @classmethod
     async def open(cls, settings: Settings, executor_id: str) -> "Supervisor":
@@ -149,7 +149,7 @@ class Supervisor:
             self.databases.close(),
             self.routes.close(),
             self.sites.close(),
-            self._redis.aclose(),
+            self.valkey.aclose(),
         ):
             try:
                 await part
@@ -168,7 +168,7 @@ class Supervisor:
     async def broker_answers(self) -> bool:
         """Whether Valkey does. If it does not, some time has passed."""
         try:
-            await self._redis.ping()
+            await self.valkey.ping()
         except (RedisError, OSError):
             await asyncio.sleep(BROKER_RETRY_S)
             return False
@@ -197,7 +197,7 @@ class Supervisor:
         sink = ObjectSink(replies)
         self._runs[invocation.id] = sink, replies
         self._replies.begin(invocation.id)
-        body = RequestBody(self._redis, invocation.id) if invocation.body_is_streamed else None
+        body = RequestBody(self.valkey, invocation.id) if invocation.body_is_streamed else None
         task = self._spawn(self.objects.run(invocation, sink, body))
         sink.belong(task)
         task.add_done_callback(lambda _task: self._over(invocation.id, _nothing))

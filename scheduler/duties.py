@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 
 from cloister.collection import collect
 from cloister.r2_store import R2Store
@@ -25,15 +26,17 @@ async def sweep_buckets(house: House) -> None:
 
 async def purge_pairs(house: House) -> None:
     """Delete key-value pairs that have expired."""
-    for _ in range(PURGES):
-        if await asyncio.to_thread(house.registry.kv.purge) == 0:
-            return
+    await _until_none(house.registry.kv.purge)
 
 
 async def trim_points(house: House) -> None:
     """Delete data points that are too old or too many."""
+    await _until_none(house.registry.points.trim)
+
+
+async def _until_none(purge: Callable[[], int]) -> None:
     for _ in range(PURGES):
-        if await asyncio.to_thread(house.registry.points.trim) == 0:
+        if await asyncio.to_thread(purge) == 0:
             return
 
 
