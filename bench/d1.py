@@ -6,21 +6,18 @@ row is written, a hundred rows are written as one transaction; and twenty reads 
 
 import argparse
 import sqlite3
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
+from inside import compare
 from run import cloister
 
 from cloister.client import Client, Module
 from cloister.credentials import Credentials
 from executor.databases.cell.connection import PRAGMAS
 
-ROUNDS = 3
 ROWS = 1_000
 AT_ONCE = 20
 BATCH = 100
@@ -66,40 +63,7 @@ def main() -> None:
             print("| operation | in a worker, p50 | a second | sqlite3, p50 | a second |")
             print("| --- | --- | --- | --- | --- |")
             for kind, count in (("read", 1), ("at_once", 20), ("write", 1), ("batch", 20)):
-                compare(url, direct, kind, max(5, options.count // count))
-
-
-def compare(url: str, direct: sqlite3.Connection, kind: str, count: int) -> None:
-    """One line of the table; the first round of both is not counted."""
-    theirs, ours = [], []
-    for round_ in range(ROUNDS + 1):
-        answer = httpx.get(f"{url}?{kind}={count}", timeout=60, trust_env=False)
-        answer.raise_for_status()
-        found = measured(DIRECT[kind], direct, count)
-        if round_:
-            ours += answer.json()
-            theirs += found
-    shown = " | ".join(
-        f"{statistics.median(each) * 1e6:,.0f} µs | {rate(each):,.0f}" for each in (ours, theirs)
-    )
-    print(f"| {kind.replace('_', ' ')} | {shown} |", flush=True)
-
-
-def rate(taken_s: list[float]) -> float:
-    """Operations a second."""
-    return len(taken_s) / sum(taken_s)
-
-
-def measured(
-    do: Callable[[sqlite3.Connection, int], Any], direct: sqlite3.Connection, count: int
-) -> list[float]:
-    """Seconds that each took."""
-    taken_s = []
-    for number in range(count):
-        began = time.perf_counter()
-        do(direct, number)
-        taken_s.append(time.perf_counter() - began)
-    return taken_s
+                compare(url, kind, max(5, options.count // count), partial(DIRECT[kind], direct))
 
 
 def opened(path: Path) -> sqlite3.Connection:

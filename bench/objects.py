@@ -11,23 +11,21 @@ import itertools
 import os
 import signal
 import sqlite3
-import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
+from inside import compare
 from run import cloister
 
 from cloister.client import Client, Module
 from cloister.credentials import Credentials
 from executor.databases.cell.connection import PRAGMAS
 
-ROUNDS = 3
 CLIENTS = 16
 KILL_S = 15.0
 """Between two kills of an executor."""
@@ -85,38 +83,9 @@ def main() -> None:
             print("| operation | of an object, p50 | a second | sqlite3, p50 | a second |")
             print("| --- | --- | --- | --- | --- |")
             for kind in ("read", "increment"):
-                compare(url, direct, kind, options.count)
+                compare(url, kind, options.count, partial(DIRECT[kind], direct))
             if options.increments:
                 survive(url, directory / "cloister", options.increments)
-
-
-def compare(url: str, direct: sqlite3.Connection, kind: str, count: int) -> None:
-    """One line of the table; the first round of both is not counted."""
-    theirs, ours = [], []
-    for round_ in range(ROUNDS + 1):
-        answer = httpx.get(f"{url}?{kind}={count}", timeout=60, trust_env=False)
-        answer.raise_for_status()
-        found = measured(DIRECT[kind], direct, count)
-        if round_:
-            ours += answer.json()
-            theirs += found
-    shown = " | ".join(
-        f"{statistics.median(each) * 1e6:,.0f} µs | {len(each) / sum(each):,.0f}"
-        for each in (ours, theirs)
-    )
-    print(f"| {kind} | {shown} |", flush=True)
-
-
-def measured(
-    do: Callable[[sqlite3.Connection], Any], direct: sqlite3.Connection, count: int
-) -> list[float]:
-    """Seconds that each took."""
-    taken_s = []
-    for _ in range(count):
-        began = time.perf_counter()
-        do(direct)
-        taken_s.append(time.perf_counter() - began)
-    return taken_s
 
 
 def opened(path: Path) -> sqlite3.Connection:
@@ -129,12 +98,12 @@ def opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def read(direct: sqlite3.Connection) -> int:
+def read(direct: sqlite3.Connection, _number: int = 0) -> int:
     value: int = direct.execute("SELECT value FROM kv WHERE key = ?", ("value",)).fetchone()[0]
     return value
 
 
-def increment(direct: sqlite3.Connection) -> None:
+def increment(direct: sqlite3.Connection, _number: int) -> None:
     direct.execute("BEGIN IMMEDIATE")
     direct.execute("UPDATE kv SET value = ? WHERE key = ?", (read(direct) + 1, "value"))
     direct.execute("COMMIT")

@@ -11,10 +11,11 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
+from inside import asked, compare
 from run import cloister
 
 from cloister.client import Client, Module
@@ -24,7 +25,6 @@ from cloister.registry.queue_messages import by_name
 from cloister.registry.queue_views import NewMessage, QueueSettings
 from cloister.settings import Settings
 
-ROUNDS = 3
 DELIVERED = 1_000
 TIMED = 20
 ACCOUNT = "a" * 32
@@ -78,7 +78,8 @@ def main() -> None:
             print("| operation | in a worker, p50 | a second | directly, p50 | a second |")
             print("| --- | --- | --- | --- | --- |")
             for kind, share in (("send", 1), ("send_100", 10), ("20_at_once", 20)):
-                compare(bench, direct, kind, max(5, options.count // share))
+                count = max(5, options.count // share)
+                compare(bench.url, kind, count, partial(DIRECT[kind], direct))
             bench.deliver()
         direct.close()
 
@@ -88,7 +89,7 @@ class Bench:
 
     def __init__(self, who: Credentials, client: Client) -> None:
         self._client = client
-        self._url = f"{who.dispatch_url}/{who.namespace}/bench"
+        self.url = f"{who.dispatch_url}/{who.namespace}/bench"
         self._kept, self._queue = (self._made(name) for name in ("kept", "delivered"))
         kv = client.call("POST", "/storage/kv/namespaces", json={"title": "seen"})["id"]
         self._values = f"/storage/kv/namespaces/{kv}"
@@ -112,13 +113,6 @@ class Bench:
         made = self._client.call("POST", "/queues", json={"queue_name": name})
         return str(made["queue_id"])
 
-    def ask(self, kind: str, count: int) -> list[float]:
-        """Seconds that each took."""
-        answer = httpx.get(f"{self._url}?{kind}={count}", timeout=60, trust_env=False)
-        answer.raise_for_status()
-        found: list[float] = answer.json()
-        return found
-
     def deliver(self) -> None:
         """How fast a backlog goes, and how long one message takes."""
         queue = f"/queues/{self._queue}"
@@ -131,7 +125,7 @@ class Bench:
         self._until_empty()
         rate = DELIVERED / (time.perf_counter() - began)
         for _ in range(TIMED):
-            self.ask("timed", 1)
+            asked(self.url, "timed", 1)
             self._until_empty()
         keys = [key["name"] for key in self._client.call("GET", f"{self._values}/keys")]
         found = self._client.call("POST", f"{self._values}/bulk/get", json={"keys": keys})
@@ -145,31 +139,6 @@ class Bench:
             time.sleep(0.01)
 
 
-def compare(bench: Bench, direct: Registry, kind: str, count: int) -> None:
-    """One line of the table; the first round of both is not counted."""
-    theirs, ours = [], []
-    for round_ in range(ROUNDS + 1):
-        asked, done = bench.ask(kind, count), measured(DIRECT[kind], direct, count)
-        if round_:
-            ours += asked
-            theirs += done
-    shown = " | ".join(
-        f"{statistics.median(each) * 1e6:,.0f} µs | {len(each) / sum(each):,.0f}"
-        for each in (ours, theirs)
-    )
-    print(f"| {kind.replace('_', ' ')} | {shown} |", flush=True)
-
-
-def measured(do: Callable[[Registry], Any], direct: Registry, count: int) -> list[float]:
-    """Seconds that each took."""
-    taken_s = []
-    for _ in range(count):
-        began = time.perf_counter()
-        do(direct)
-        taken_s.append(time.perf_counter() - began)
-    return taken_s
-
-
 def opened(directory: Path) -> Registry:
     """A registry with a queue."""
     registry = open_registry(Settings(data=str(directory), secret_key="k" * 64))
@@ -178,21 +147,21 @@ def opened(directory: Path) -> Registry:
     return registry
 
 
-def send(direct: Registry, count: int = 1) -> None:
+def send(direct: Registry, count: int) -> None:
     """Store messages."""
     messages = [NewMessage(body=b'{"n":1}', content_type="json")] * count
     direct.queues.messages.send(ACCOUNT, by_name("kept"), messages)
 
 
-def send_one_by_one(direct: Registry) -> None:
+def send_one_by_one(direct: Registry, _number: int) -> None:
     """Store twenty, one after the other."""
     for _ in range(20):
-        send(direct)
+        send(direct, 1)
 
 
-DIRECT: dict[str, Callable[[Registry], Any]] = {
-    "send": send,
-    "send_100": lambda direct: send(direct, 100),
+DIRECT: dict[str, Callable[[Registry, int], Any]] = {
+    "send": lambda direct, _: send(direct, 1),
+    "send_100": lambda direct, _: send(direct, 100),
     "20_at_once": send_one_by_one,
 }
 

@@ -11,17 +11,18 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
+from inside import ROUNDS, both
 from obstore.store import LocalStore
 from run import cloister
 
 from cloister.client import Client, Module
 from cloister.credentials import Credentials
 
-ROUNDS = 3
 SMALL_BYTES = 4 * 1024
 LARGE_MIB = 32
 MIB = 1024 * 1024
@@ -90,24 +91,12 @@ def main() -> None:
             print("| operation | in a worker, p50 | a second | obstore, p50 | a second |")
             print("| --- | --- | --- | --- | --- |")
             for kind in ("put", "replace", "head", "get", "list"):
-                show(kind, *both(url, direct, kind, options.count), size_mib=0)
+                show(
+                    kind, *both(url, kind, options.count, partial(DIRECT[kind], direct)), size_mib=0
+                )
             for kind in ("put_large", "get_large"):
-                show(kind, *both(url, direct, kind, 2), size_mib=LARGE_MIB)
+                show(kind, *both(url, kind, 2, partial(DIRECT[kind], direct)), size_mib=LARGE_MIB)
             show("passed on", passed_on(url), size_mib=LARGE_MIB)
-
-
-def both(url: str, direct: LocalStore, kind: str, count: int) -> tuple[list[float], list[float]]:
-    """Seconds that each took; the first round is not counted."""
-    ours: list[float] = []
-    theirs: list[float] = []
-    for round_ in range(ROUNDS + 1):
-        answer = httpx.get(f"{url}?{kind}={count}", timeout=60, trust_env=False)
-        answer.raise_for_status()
-        found = measured(DIRECT[kind], direct, count)
-        if round_:
-            ours += answer.json()
-            theirs += found
-    return ours, theirs
 
 
 def show(kind: str, *sides: list[float], size_mib: int) -> None:
@@ -130,16 +119,6 @@ def passed_on(url: str) -> list[float]:
         assert len(answer.content) == LARGE_MIB * MIB
         taken_s.append(time.perf_counter() - began)
     return taken_s[1:]
-
-
-def measured(do: Callable[[LocalStore, int], Any], direct: LocalStore, count: int) -> list[float]:
-    """Seconds that each took."""
-    taken_s = []
-    for number in range(count):
-        began = time.perf_counter()
-        do(direct, number)
-        taken_s.append(time.perf_counter() - began)
-    return taken_s
 
 
 SMALL = os.urandom(SMALL_BYTES)
