@@ -125,6 +125,28 @@ class Platform:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
+def run_typescript(wrangler: "Wrangler", directory: Path, program: str, **more: str) -> None:
+    """Run a program that imports the official SDK, pointed at the platform; it must end well."""
+    (directory / "node_modules").symlink_to(wrangler.modules / "node_modules")
+    file = directory / "program.mjs"
+    file.write_text(program)
+    environment = {
+        "CLOUDFLARE_BASE_URL": wrangler.api,
+        "CLOUDFLARE_API_TOKEN": TOKEN,
+        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
+        **more,
+    }
+    done = subprocess.run(
+        [NODE / "bin/node", file],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @dataclass(frozen=True)
 class Done:
     """A command that has ended well."""

@@ -1,12 +1,11 @@
 """wrangler and the TypeScript SDK with queues."""
 
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from clients_installation import ACCOUNT, NODE, TOKEN, Platform, Wrangler
+from clients_installation import ACCOUNT, TOKEN, Platform, Wrangler, run_typescript
 
 Project = Callable[..., Path]
 Visit = Callable[..., httpx.Response]
@@ -134,20 +133,4 @@ def test_a_worker_with_queues_from_wrangler(
 
 def test_queues_by_the_sdk_in_typescript(wrangler: Wrangler, tmp_path: Path) -> None:
     """Sent, pulled, acknowledged, purged."""
-    (tmp_path / "node_modules").symlink_to(wrangler.modules / "node_modules")
-    program = tmp_path / "program.mjs"
-    program.write_text(PROGRAM)
-    environment = {
-        "CLOUDFLARE_BASE_URL": wrangler.api,
-        "CLOUDFLARE_API_TOKEN": TOKEN,
-        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
-    }
-    done = subprocess.run(
-        [NODE / "bin/node", program],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_typescript(wrangler, tmp_path, PROGRAM)

@@ -1,11 +1,10 @@
 """The TypeScript SDK, pointed at the platform by base URL, token and account id alone."""
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from clients_installation import ACCOUNT, NODE, TOKEN, Wrangler
+from clients_installation import Wrangler, run_typescript
 
 Visit = Callable[..., httpx.Response]
 
@@ -72,22 +71,5 @@ await assert.rejects(
 
 def test_the_sdk_in_typescript(wrangler: Wrangler, visit: Visit, tmp_path: Path) -> None:
     """Namespaces, KV, an upload with bindings, secrets, settings, content, and a typed error."""
-    (tmp_path / "node_modules").symlink_to(wrangler.modules / "node_modules")
-    program = tmp_path / "program.mjs"
-    program.write_text(PROGRAM)
-    environment = {
-        "CLOUDFLARE_BASE_URL": wrangler.api,
-        "CLOUDFLARE_API_TOKEN": TOKEN,
-        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
-        "WORKER": WORKER,
-    }
-    done = subprocess.run(
-        [NODE / "bin/node", program],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_typescript(wrangler, tmp_path, PROGRAM, WORKER=WORKER)
     assert visit("/typed/one/").text == "hello secret v"
