@@ -319,19 +319,22 @@ def call(forging: House, script: str, code: str) -> str:
 
 def test_arguments_that_are_none_are_the_callees_exception(forging: House, script: str) -> None:
     """Its isolate, and what it has in memory, live on."""
-    binding = {"type": "service", "name": "COUNTER", "service": f"{script}-counter"}
-    forging.deploy("full", f"{script}-counter", COUNTER)
+    counter = f"{script}-counter"
+    binding = {"type": "service", "name": "COUNTER", "service": counter}
+    forging.deploy("full", counter, COUNTER)
     forging.deploy("full", script, FORGER, bindings=[binding], compile_first=False)
-    code = r"""
-arguments = map(frames.Raw, (b"\x90", b"\x91\xa1\xff", b"\x90"))
-said = []
-for each in arguments:
-    say(frames.Call(call=1, target="COUNTER", method="count", arguments=each))
-    select.select([3], [], [])
-    said.append(os.read(3, 1 << 20))
-result = [b"cannot be read" in each for each in said], said[2][-1]
+    answers = []
+    for number, arguments in enumerate((b"\x90", b"\x91\xa1\xff", b"\x90"), 1):
+        code = f"""
+say(frames.Call(call=1, target="COUNTER", method="count", arguments=frames.Raw({arguments})))
+select.select([3], [], [])
+said = os.read(3, 1 << 20)
+result = b"cannot be read" in said, said[-1]
 """
-    assert forge(forging, script, code).answer.body == b"([False, True, False], 2)"
+        answers.append(forge(forging, script, code).answer.body)
+        forging.traces("full", counter, number)  # its isolate is there for the next call
+    assert (answers[0], answers[2]) == (b"(False, 1)", b"(False, 2)")
+    assert answers[1].startswith(b"(True, ")
 
 
 COUNTER = """
